@@ -1,0 +1,71 @@
+import knexModule, { type Knex } from 'knex';
+
+import { ApiError, messageOf } from '../errors.ts';
+import type { DatabaseConfig } from '../service/config.ts';
+
+/** A connection pool. Nothing is connected until the first query. */
+export function createKnex(config: DatabaseConfig): Knex {
+  return knexModule.knex({
+    client: 'pg',
+    connection: {
+      connectionString: config.url,
+      statement_timeout: config.statementTimeoutMs,
+      application_name: 'kube-sfu',
+    },
+    pool: { min: 0, max: config.poolMax },
+    acquireConnectionTimeout: config.acquireTimeoutMs,
+  });
+}
+
+/**
+ * Postgres' SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention
+ * (a shutdown, a cancelled statement), and transaction rollback (deadlock, serialization).
+ */
+const retryableStates = /^(08|53|57|40)/;
+const networkCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+const foreignKeyViolation = '23503';
+
+const codeOf = (error: unknown): string => {
+  const code = (error as { code?: unknown; nativeError?: { code?: unknown } } | null)?.code;
+  if (typeof code === 'string') return code;
+  const native = (error as { nativeError?: { code?: unknown } } | null)?.nativeError?.code;
+  return typeof native === 'string' ? native : '';
+};
+
+const isLostConnection = (error: unknown): boolean =>
+  error instanceof Error &&
+  (error.name === 'KnexTimeoutError' ||
+    error.message === 'Connection terminated unexpectedly' ||
+    error.message === 'Connection terminated');
+
+/** True when a row could not be written because what it refers to is gone (its peer left, its router closed). */
+export const isForeignKeyViolation = (error: unknown): boolean =>
+  codeOf(error) === foreignKeyViolation;
+
+/** Names the store in its failures, so that whoever asked knows what to wait for. Other errors pass unchanged. */
+export function toStoreError(error: unknown): unknown {
+  const code = codeOf(error);
+  if (retryableStates.test(code) || networkCodes.has(code) || isLostConnection(error))
+    return new ApiError('store_unavailable', `Postgres is not available: ${messageOf(error)}`, {
+      cause: error,
+    });
+  return error;
+}
+
+/** Runs a query, or several, with {@link toStoreError} applied to what they throw. */
+export async function query<T>(work: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}

@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { z } from 'zod';
+
+import type { ServiceAudience } from '../auth/service-token.ts';
+import { ApiError, isErrorCode, messageOf, type ErrorBody, type ErrorCode } from '../errors.ts';
+import type { HttpClientConfig } from '../service/config.ts';
+import { currentRequestId, requestIdHeader } from '../service/logger.ts';
+import type { ServiceMetrics } from '../service/metrics.ts';
+import { parseOrThrow } from '../validate.ts';
+
+export interface HttpClientDeps {
+  config: HttpClientConfig;
+  metrics: ServiceMetrics;
+  signToken: (audience: ServiceAudience) => Promise<string>;
+}
+
+export interface Call<T extends z.ZodType> {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** The called service's base URL. */
+  baseUrl: string;
+  /** The route's pattern, with `:name` for each parameter: the metric's label. */
+  route: string;
+  params?: Record<string, string>;
+  body?: unknown;
+  /** Checks the answer; a 2xx answer that does not fit is a failure of the far side. */
+  response: T;
+  /** Further attempts after a retryable failure. Every endpoint of ours may be repeated; 0 where the caller retries. */
+  retries?: number;
+  timeoutMs?: number;
+}
+
+export interface HttpClient {
+  /** @throws {ApiError} the far side's own code; `node_unavailable` when it can't be reached, `timed_out` when it is silent */
+  call<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>>;
+}
+
+const pathOf = (route: string, params: Record<string, string> = {}): string =>
+  route.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = params[name];
+    if (value === undefined) throw new Error(`${route} needs the parameter ${name}`);
+    return encodeURIComponent(value);
+  });
+
+async function errorOf(response: Response, call: Call<z.ZodType>): Promise<ApiError> {
+  const where = `${call.method} ${call.route}`;
+  const body = (await response.json().catch(() => undefined)) as Partial<ErrorBody> | undefined;
+  const error = body?.error;
+  if (error && isErrorCode(error.code))
+    return new ApiError(error.code, error.message, error.fields ? { fields: error.fields } : {});
+  return new ApiError(
+    'far_side_failed',
+    `${where}: answered ${response.status} without an error code`,
+  );
+}
+
+function unreachable(error: unknown, call: Call<z.ZodType>): ApiError {
+  const where = `${call.method} ${call.route} at ${call.baseUrl}`;
+  if (error instanceof DOMException && error.name === 'TimeoutError')
+    return new ApiError('timed_out', `${where}: no answer in time`, { cause: error });
+  const cause = error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
+  return new ApiError('node_unavailable', `${where}: ${cause}`, { cause: error });
+}
+
+/**
+ * The client of every internal call: service token, request id, time-out, metrics, coded errors, and retries with
+ * doubling pauses where a retry can help.
+ */
+export function createHttpClient(audience: ServiceAudience, deps: HttpClientDeps): HttpClient {
+  const { config, metrics, signToken } = deps;
+
+  async function attempt<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>> {
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${await signToken(audience)}`,
+    };
+    const requestId = currentRequestId();
+    if (requestId) headers[requestIdHeader] = requestId;
+    if (call.body !== undefined) headers['content-type'] = 'application/json';
+    const end = metrics.httpClientDuration.startTimer({ target: audience, route: call.route });
+    let code: ErrorCode | number = 'node_unavailable';
+    try {
+      const response = await fetch(new URL(pathOf(call.route, call.params), call.baseUrl), {
+        method: call.method,
+        headers,
+        signal: AbortSignal.timeout(call.timeoutMs ?? config.timeoutMs),
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      });
+      code = response.status;
+      if (!response.ok) throw await errorOf(response, call);
+      const text = await response.text();
+      return parseOrThrow(
+        call.response,
+        text ? JSON.parse(text) : {},
+        `answer of ${call.method} ${call.route}`,
+      );
+    } catch (error) {
+      const apiError = error instanceof ApiError ? error : unreachable(error, call);
+      if (typeof code === 'string') code = apiError.code;
+      throw apiError;
+    } finally {
+      end({ code: String(code) });
+    }
+  }
+
+  return {
+    async call(call) {
+      const retries = call.retries ?? config.retries;
+      for (let n = 0; ; n++) {
+        try {
+          return await attempt(call);
+        } catch (error) {
+          if (n >= retries || !(error instanceof ApiError) || !error.retryable) throw error;
+          await sleep(config.retryBackoffMs * 2 ** n);
+        }
+      }
+    },
+  };
+}

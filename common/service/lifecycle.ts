@@ -1,0 +1,40 @@
+import { messageOf } from '../errors.ts';
+import type { Logger } from './logger.ts';
+
+/**
+ * Runs a service until SIGTERM or SIGINT, then ends it in order. A second signal, or a stop that takes longer than
+ * `timeoutMs`, ends the process at once with status 1. When the parent that was told to watch over us is gone (the IPC
+ * channel closed), the service stops as well, so that no child outlives its supervisor.
+ */
+export function runUntilSignal(stop: () => Promise<void>, logger: Logger, timeoutMs: number): void {
+  let stopping = false;
+  const end = (why: string): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info({ why }, 'stopping');
+    const timer = setTimeout(() => {
+      logger.error({ timeoutMs }, 'did not stop in time');
+      process.exit(1);
+    }, timeoutMs);
+    stop().then(
+      () => {
+        clearTimeout(timer);
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error({ err: error }, 'stop failed');
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(signal));
+  if (process.connected) process.on('disconnect', () => end('parent is gone'));
+}
+
+/** Starts a service's `main` and ends the process with a readable line when it can't start. */
+export function runMain(main: () => Promise<void>): void {
+  main().catch((error: unknown) => {
+    process.stderr.write(`${messageOf(error)}\n`);
+    process.exit(1);
+  });
+}

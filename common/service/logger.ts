@@ -1,0 +1,48 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+import { pino, type Logger } from 'pino';
+
+export type { Logger } from 'pino';
+
+interface RequestContext {
+  requestId: string;
+}
+
+const context = new AsyncLocalStorage<RequestContext>();
+
+/** Runs `work` so that everything logged and every internal call made in it carries this request id. */
+export const withRequestId = <T>(requestId: string, work: () => T): T =>
+  context.run({ requestId }, work);
+
+export const currentRequestId = (): string | undefined => context.getStore()?.requestId;
+
+/** The header that carries the request id from service to service. */
+export const requestIdHeader = 'x-request-id';
+
+const secrets = [
+  'token',
+  'authorization',
+  '*.token',
+  '*.authorization',
+  'headers.authorization',
+  '*.keyBase64',
+  '*.password',
+];
+
+/** Structured logs, one JSON object a line on standard output; secrets are redacted. */
+export function createLogger(
+  service: string,
+  level: string,
+  bindings: Record<string, unknown> = {},
+): Logger {
+  return pino({
+    level,
+    base: { service, ...bindings },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: secrets, censor: '[redacted]' },
+    mixin: () => {
+      const requestId = currentRequestId();
+      return requestId ? { requestId } : {};
+    },
+  });
+}

@@ -1,0 +1,260 @@
+import { z } from 'zod';
+
+import {
+  dtlsParameters,
+  mediaKind,
+  opaque,
+  rtpCapabilities,
+  rtpParameters,
+  sctpStreamParameters,
+} from './rtp.ts';
+
+/**
+ * The platform's one message model between a peer and the platform. The signaling service translates both client
+ * dialects into it; media nodes speak nothing else.
+ *
+ * Terms. *peerId*: the name that the client chose, unique in its room. *mediaPeerId*: one connection of that peer
+ * (`media_peer.id`, a UUID); a reconnect makes a new one. *direction*: the pool side a transport belongs to, `producer`
+ * for what the peer publishes, `consumer` for what it watches.
+ */
+export const peerId = z.string().min(1).max(128);
+export const displayName = z.string().max(128);
+export const device = z.object({
+  flag: z.string().max(64).optional(),
+  name: z.string().max(128).optional(),
+  version: z.string().max(128).optional(),
+});
+export const direction = z.enum(['producer', 'consumer']);
+
+export const peerInfo = z.object({
+  peerId,
+  displayName,
+  device,
+  remoteAddress: z.string().optional(),
+});
+
+/** What the application says about a producer. `source` is the demo's: audio, video or screensharing. */
+export const producerAppData = z.looseObject({ source: z.string().max(64).optional() });
+export const dataProducerAppData = z.looseObject({ channel: z.string().max(64).optional() });
+
+const id = z.uuid();
+const empty = z.object({});
+const stats = z.object({ stats: z.array(opaque) });
+const ids = z.array(id).max(1000);
+
+export const iceServerParameters = z.object({
+  transportId: id,
+  iceParameters: opaque,
+  iceCandidates: z.array(opaque),
+  dtlsParameters: opaque,
+  sctpParameters: opaque.optional(),
+});
+
+export const consumerInfo = z.object({
+  peerId,
+  transportId: id,
+  consumerId: id,
+  producerId: id,
+  kind: mediaKind,
+  rtpParameters: opaque,
+  type: z.string(),
+  producerPaused: z.boolean(),
+  consumerScore: opaque,
+  appData: opaque,
+});
+
+export const dataConsumerInfo = z.object({
+  peerId: peerId.optional(),
+  transportId: id,
+  dataConsumerId: id,
+  dataProducerId: id,
+  sctpStreamParameters: opaque.optional(),
+  label: z.string(),
+  protocol: z.string(),
+  appData: opaque,
+});
+
+/**
+ * What a peer may ask of its producer service, method → request and response. The signaling service forwards each as
+ * `POST /rooms/:roomId/peers/:peerId/{method}`.
+ */
+export const peerMethods = {
+  getRouterRtpCapabilities: {
+    request: empty,
+    response: z.object({ routerRtpCapabilities: opaque }),
+  },
+  createWebRtcTransport: {
+    request: z.object({ direction, forceTcp: z.boolean().default(false) }),
+    response: iceServerParameters,
+  },
+  connectWebRtcTransport: {
+    request: z.object({ transportId: id, dtlsParameters }),
+    response: empty,
+  },
+  restartIce: {
+    request: z.object({ transportId: id }),
+    response: z.object({ iceParameters: opaque }),
+  },
+  join: {
+    request: z.object({ displayName, device, rtpCapabilities: rtpCapabilities.optional() }),
+    response: z.object({ peers: z.array(peerInfo) }),
+  },
+  produce: {
+    request: z.object({
+      transportId: id,
+      kind: mediaKind,
+      rtpParameters,
+      paused: z.boolean().default(false),
+      appData: producerAppData.default({}),
+    }),
+    response: z.object({ producerId: id }),
+  },
+  produceData: {
+    request: z.object({
+      transportId: id,
+      sctpStreamParameters: sctpStreamParameters.optional(),
+      label: z.string().max(255).default(''),
+      protocol: z.string().max(255).default(''),
+      appData: dataProducerAppData.default({}),
+    }),
+    response: z.object({ dataProducerId: id }),
+  },
+  closeProducer: { request: z.object({ producerId: id }), response: empty },
+  pauseProducer: { request: z.object({ producerId: id }), response: empty },
+  resumeProducer: { request: z.object({ producerId: id }), response: empty },
+  pauseConsumers: { request: z.object({ consumerIds: ids }), response: empty },
+  /** Also sent by the signaling service when the client has answered `newConsumer`. */
+  resumeConsumers: { request: z.object({ consumerIds: ids }), response: empty },
+  requestConsumerKeyFrame: { request: z.object({ consumerId: id }), response: empty },
+  setConsumerPreferredLayers: {
+    request: z.object({
+      consumerId: id,
+      spatialLayer: z.int().min(0).max(7),
+      temporalLayer: z.int().min(0).max(7).optional(),
+    }),
+    response: empty,
+  },
+  setConsumerPriority: {
+    request: z.object({ consumerId: id, priority: z.int().min(1).max(255) }),
+    response: empty,
+  },
+  changeDisplayName: { request: z.object({ displayName }), response: empty },
+  getTransportStats: { request: z.object({ transportId: id }), response: stats },
+  getProducerStats: { request: z.object({ producerId: id }), response: stats },
+  getConsumerStats: { request: z.object({ consumerId: id }), response: stats },
+  getDataProducerStats: { request: z.object({ dataProducerId: id }), response: stats },
+  getDataConsumerStats: { request: z.object({ dataConsumerId: id }), response: stats },
+  /** Moderation: pauses what the peer publishes, of the given sources (none given: all). */
+  mutePeer: {
+    request: z.object({ sources: z.array(z.string().max(64)).max(16).default([]) }),
+    response: z.object({ producerIds: ids }),
+  },
+  /** Broadcasters (ffmpeg, GStreamer) send and receive plain RTP. */
+  createPlainTransport: {
+    request: z.object({
+      direction,
+      comedia: z.boolean().default(false),
+      rtcpMux: z.boolean().default(true),
+    }),
+    response: z.object({
+      transportId: id,
+      ip: z.string(),
+      port: z.int(),
+      rtcpPort: z.int().optional(),
+    }),
+  },
+  connectPlainTransport: {
+    request: z.object({
+      transportId: id,
+      ip: z.ipv4().or(z.ipv6()),
+      port: z.int().min(1).max(65535),
+      rtcpPort: z.int().min(1).max(65535).optional(),
+    }),
+    response: empty,
+  },
+  getPeerProducersInfos: {
+    request: empty,
+    response: z.object({
+      peerProducersInfos: z.array(
+        z.object({
+          peerId,
+          producers: z.array(z.object({ producerId: id, kind: mediaKind, appData: opaque })),
+        }),
+      ),
+    }),
+  },
+  /** Consumes one producer on request; a browser's consumers are made by the platform instead. */
+  consume: {
+    request: z.object({
+      transportId: id,
+      producerId: id,
+      rtpCapabilities: rtpCapabilities.optional(),
+    }),
+    response: consumerInfo,
+  },
+} as const satisfies Record<string, { request: z.ZodType; response: z.ZodType }>;
+
+export type PeerMethod = keyof typeof peerMethods;
+export type PeerRequest<M extends PeerMethod> = z.output<(typeof peerMethods)[M]['request']>;
+export type PeerRequestInput<M extends PeerMethod> = z.input<(typeof peerMethods)[M]['request']>;
+export type PeerResponse<M extends PeerMethod> = z.output<(typeof peerMethods)[M]['response']>;
+
+export const isPeerMethod = (value: string): value is PeerMethod =>
+  Object.hasOwn(peerMethods, value);
+
+const score = z.object({
+  encodingIdx: z.int(),
+  ssrc: z.int(),
+  rid: z.string().optional(),
+  score: z.number(),
+});
+const message = <M extends string, T extends z.ZodType>(method: M, data: T) =>
+  z.object({ method: z.literal(method), data });
+
+/** What the platform tells a peer. The first two are requests to the client, which answers them; the rest notifications. */
+export const peerMessage = z.discriminatedUnion('method', [
+  message('newConsumer', consumerInfo),
+  message('newDataConsumer', dataConsumerInfo),
+  message('newPeer', z.object({ peer: peerInfo })),
+  message('peerClosed', z.object({ peerId })),
+  message('peerDisplayNameChanged', z.object({ peerId, displayName, oldDisplayName: displayName })),
+  message('producerScore', z.object({ producerId: id, score: z.array(score) })),
+  /** An administrator paused this producer. An addition of ours; clients that don't know it ignore it. */
+  message('producerMuted', z.object({ producerId: id })),
+  /** The producer is gone without the client's doing (its transport or worker died). An addition of ours. */
+  message('producerClosed', z.object({ producerId: id })),
+  message('consumerPaused', z.object({ consumerId: id })),
+  message('consumerResumed', z.object({ consumerId: id })),
+  message('consumerClosed', z.object({ consumerId: id })),
+  message('consumerScore', z.object({ consumerId: id, score: opaque })),
+  message(
+    'consumerLayersChanged',
+    z.object({
+      consumerId: id,
+      layers: z.object({ spatialLayer: z.int(), temporalLayer: z.int().optional() }).optional(),
+    }),
+  ),
+  message('dataConsumerClosed', z.object({ dataConsumerId: id })),
+  message(
+    'speakingPeers',
+    z.object({ peerVolumes: z.array(z.object({ peerId, volume: z.number() })) }),
+  ),
+  message('activeSpeaker', z.object({ peerId: peerId.optional() })),
+]);
+
+export type PeerMessage = z.infer<typeof peerMessage>;
+export type PeerMessageMethod = PeerMessage['method'];
+export type PeerInfo = z.infer<typeof peerInfo>;
+export type Device = z.infer<typeof device>;
+export type Direction = z.infer<typeof direction>;
+export type ConsumerInfo = z.infer<typeof consumerInfo>;
+export type DataConsumerInfo = z.infer<typeof dataConsumerInfo>;
+
+/** What a room token allows its peer. `publish` and `subscribe` are for media, `data` for data channels both ways. */
+export const grants = z.object({
+  publish: z.boolean(),
+  subscribe: z.boolean(),
+  data: z.boolean(),
+  admin: z.boolean(),
+});
+export type Grants = z.infer<typeof grants>;
