@@ -1,0 +1,57 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+import * as prettier from 'prettier';
+
+import { renderResourceTypes } from './crd-types.ts';
+
+/** One file that is made from others. */
+interface Generator {
+  /** Where the file goes, from the project's root. */
+  path: string;
+  render: () => string | Promise<string>;
+}
+
+const generators: Generator[] = [
+  {
+    path: 'common/resources/generated/mediaworker.ts',
+    render: () => renderResourceTypes('mediaworkers'),
+  },
+  {
+    path: 'common/resources/generated/mediaroom.ts',
+    render: () => renderResourceTypes('mediarooms'),
+  },
+];
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+async function renderFormatted(generator: Generator): Promise<string> {
+  const file = path.join(root, generator.path);
+  const options = await prettier.resolveConfig(file);
+  return prettier.format(await generator.render(), { ...options, filepath: file });
+}
+
+/** Writes what changed; with `check` writes nothing. Resolves with the paths that differed. */
+async function generate(check: boolean): Promise<string[]> {
+  const changed: string[] = [];
+  for (const generator of generators) {
+    const file = path.join(root, generator.path);
+    const text = await renderFormatted(generator);
+    const old = await readFile(file, 'utf8').catch(() => undefined);
+    if (old === text) continue;
+    changed.push(generator.path);
+    if (check) continue;
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, text);
+  }
+  return changed;
+}
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const changed = await generate(values.check);
+for (const file of changed) console.log(values.check ? `out of date: ${file}` : `wrote ${file}`);
+if (values.check && changed.length > 0) {
+  console.error('Run "npm run generate" and commit the result.');
+  process.exitCode = 1;
+}
