@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startEmbeddedPostgres } from '../scripts/postgres/embedded.ts';
@@ -16,13 +16,5 @@ export async function startTestServer(): Promise<TestServer> {
   const given = process.env['DATABASE_URL'];
   if (given) return { url: given, stop: () => Promise.resolve() };
   const dataDir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-test-postgres-'));
-  const server = await startEmbeddedPostgres({ dataDir });
-  return {
-    url: server.url,
-    stop: async () => {
-      await server.stop();
-      await rm(server.dataDir, { recursive: true, force: true });
-      await rm(dataDir, { recursive: true, force: true });
-    },
-  };
+  return startEmbeddedPostgres({ dataDir, temporary: true });
 }

@@ -1,19 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { withClient } from '../../testing/sql.ts';
 import { startEmbeddedPostgres } from './embedded.ts';
-import type { EmbeddedPostgres } from './embedded.ts';
+import type { EmbeddedPostgres, EmbeddedPostgresOptions } from './embedded.ts';
 
 let dataDir: string;
 const running: EmbeddedPostgres[] = [];
 
-async function start(port?: number): Promise<EmbeddedPostgres> {
-  const server = await startEmbeddedPostgres({ dataDir, ...(port === undefined ? {} : { port }) });
+async function start(options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ dataDir, ...options });
   running.push(server);
   return server;
 }
@@ -63,7 +65,7 @@ describe('startEmbeddedPostgres', () => {
     const taken = Number(new URL(url).port);
     const other = `${dataDir}-other`;
     try {
-      await expect(startEmbeddedPostgres({ dataDir: other, port: taken })).rejects.toThrow(
+      await expect(start({ dataDir: other, port: taken })).rejects.toThrow(
         /did not start.*could not bind/s,
       );
     } finally {
@@ -72,17 +74,31 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('does not outlive a caller that is killed', async () => {
-    const module = path.join(import.meta.dirname, 'embedded.ts');
-    const script = `
-      const { startEmbeddedPostgres } = await import(${JSON.stringify(module)});
-      await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)} });
-      console.log('started');`;
-    const caller = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(caller.stdout, 'data');
-    caller.kill('SIGKILL');
+    await killedCaller({ dataDir });
     // Postgres refuses a folder that another server uses; the new one waits while the old one shuts down.
     await start();
   });
+
+  it('removes a temporary folder, also when the caller is killed', async () => {
+    const server = await start({ temporary: true });
+    await server.stop();
+    expect(existsSync(dataDir)).toBe(false);
+    await killedCaller({ dataDir, temporary: true });
+    while (existsSync(dataDir)) await delay(50);
+  });
 });
+
+/** Starts a server from another process, which is killed when the server runs. */
+async function killedCaller(options: EmbeddedPostgresOptions): Promise<void> {
+  const module = path.join(import.meta.dirname, 'embedded.ts');
+  const script = `
+    const { startEmbeddedPostgres } = await import(${JSON.stringify(module)});
+    await startEmbeddedPostgres(${JSON.stringify(options)});
+    console.log('started');`;
+  const caller = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(caller.stdout, 'data');
+  expect(existsSync(path.join(options.dataDir, 'postmaster.pid'))).toBe(true);
+  caller.kill('SIGKILL');
+}

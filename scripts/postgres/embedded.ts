@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chmod, chown, mkdir } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,9 +41,18 @@ const SETTINGS = {
 /**
  * Becomes the server, and leaves a watcher behind that asks the server to stop when the pipe on descriptor 3 breaks, so
  * that the server does not outlive a caller that was killed. A line on the pipe means that the server is gone already.
+ * `$1` is a folder to remove in the end, or empty.
  */
 const SUPERVISED = `
-( (read -r _ <&3 || kill -INT $$) >/dev/null 2>&1 & )
+watch() {
+  if ! read -r _ <&3; then
+    kill -INT $$
+    while kill -0 $$; do sleep 0.2; done
+  fi
+  if [ -n "$1" ]; then rm -rf "$1"; fi
+}
+(watch "$1" >/dev/null 2>&1 &)
+shift
 exec "$0" "$@" 3<&-
 `;
 
@@ -51,6 +60,8 @@ exec "$0" "$@" 3<&-
 export interface EmbeddedPostgresOptions {
   /** The folder of the cluster; made when missing. A cluster that is there already is used again. */
   dataDir: string;
+  /** Removes the folder when the server has stopped, however it did. */
+  temporary?: boolean;
   /** TCP port on 127.0.0.1; a free one when not given. */
   port?: number;
   /** Receives the server's log, line by line. */
@@ -63,7 +74,7 @@ export interface EmbeddedPostgres {
   url: string;
   /** Where the data is: `dataDir`, or for root a folder that the server's account can reach. */
   dataDir: string;
-  /** Stops the server (open connections are closed) and resolves when it is gone. The data stays. */
+  /** Stops the server (open connections are closed) and resolves when it is gone. */
   stop: () => Promise<void>;
 }
 
@@ -83,7 +94,10 @@ export async function startEmbeddedPostgres(
   return {
     url: `postgres://${DATABASE_NAME}:${password}@127.0.0.1:${port}/${DATABASE_NAME}`,
     dataDir,
-    stop: () => stop(child),
+    stop: async () => {
+      await stop(child);
+      if (options.temporary) await rm(dataDir, { recursive: true, force: true });
+    },
   };
 }
 
@@ -155,18 +169,16 @@ async function freePort(): Promise<number> {
 async function start(launch: Launch, port: number): Promise<ChildProcess> {
   const settings = { ...SETTINGS, port: String(port) };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
-  const child = spawn(
-    '/bin/sh',
-    ['-c', SUPERVISED, launch.server, '-D', launch.dataDir, ...flags],
-    {
-      ...asAccount(launch.account),
-      cwd: '/',
-      env: { ...process.env, LC_ALL: 'C' },
-      // A session of its own: Ctrl-C at the terminal is for the caller, which stops the server last.
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    },
-  );
+  const { server, dataDir } = launch;
+  const removed = launch.temporary ? dataDir : '';
+  const child = spawn('/bin/sh', ['-c', SUPERVISED, server, removed, '-D', dataDir, ...flags], {
+    ...asAccount(launch.account),
+    cwd: '/',
+    env: { ...process.env, LC_ALL: 'C' },
+    // A session of its own: Ctrl-C at the terminal is for the caller, which stops the server last.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
   releaseWatcherAtExit(child);
   try {
     await untilReady(child, launch.log);
