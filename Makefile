@@ -1,0 +1,56 @@
+# Every target begins with the set-up of what it needs, which takes a moment when all is there already.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-status test check bench format clean
+
+# With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
+RUN := . .run/env && exec
+
+help: ## Explain the targets and variables
+	@echo 'Targets:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables, as in "make demo TLS=1":'
+	@awk -F ' +## ' '/^# [A-Z_]+=?.* ## / { sub(/^# /, "", $$1); printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what all the targets need: once, outside the tree but for node_modules
+	@scripts/setup.sh
+
+demo: ## Run the whole platform on this machine until Ctrl-C
+	@scripts/setup.sh node dependencies worker postgres
+	@$(RUN) node demo/main.ts
+
+demo-status: ## List the running demo's processes, roles and metrics addresses as JSON
+	@scripts/setup.sh node dependencies
+	@$(RUN) node demo/status.ts
+
+test: ## Run all the tests, real browsers included
+	@scripts/setup.sh
+	@$(RUN) node scripts/test/main.ts
+
+check: ## Check types, lint, formatting, unused code and generated files
+	@scripts/setup.sh node dependencies
+	@$(RUN) npm run --silent check
+
+bench: ## Measure join latency, statements a join, and what forwarding costs
+	@scripts/setup.sh node dependencies worker postgres
+	@$(RUN) node bench/main.ts
+
+format: ## Format the files
+	@scripts/setup.sh node dependencies
+	@$(RUN) npm run --silent format
+
+clean: ## Remove what was made inside the tree; the cache outside stays
+	rm -rf .run coverage web/dist node_modules
+
+# The variables that "make help" shows:
+#
+# TLS=1                 ## Demo: HTTPS and WSS, with a self-signed certificate
+# DEMO_PAGE_PORT        ## Demo: port of the page (8080)
+# DEMO_SIGNALING_PORT   ## Demo: port of the first signaling replica, the others follow (4443)
+# DEMO_CONSUMERS        ## Demo: number of consumer nodes (2)
+# DEMO_REPLICAS         ## Demo: number of signaling replicas (1)
+# DATABASE_URL          ## A Postgres server to use, by a role that may create databases (default: an embedded one)
+# MEDIASOUP_WORKER_BIN  ## A mediasoup worker to use (default: downloaded, else built)
+# CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
+# KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)

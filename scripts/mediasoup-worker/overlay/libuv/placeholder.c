@@ -1,0 +1,1 @@
+typedef int overlay_placeholder;
