@@ -1,6 +1,11 @@
 import { z } from 'zod';
 
-import { createHttpClient, type Call, type HttpClientDeps } from '../http/client.ts';
+import {
+  createHttpClient,
+  instanceIdHeader,
+  type Call,
+  type HttpClientDeps,
+} from '../http/client.ts';
 import {
   consumeDataResponse,
   consumeResponse,
@@ -14,9 +19,14 @@ import {
   putRouterResponse,
   routerConsumersResponse,
   sourcePipeResponse,
+  type closeConsumersRequest,
+  type consumeRequest,
   type consumerRequest,
   type createTransportRequest,
   type destinationPipeRequest,
+  type pipeConsumeDataRequest,
+  type pipeConsumeRequest,
+  type pipeDemandRequest,
   type pipeReleaseRequest,
   type pipeStateRequest,
   type putRouterRequest,
@@ -43,9 +53,17 @@ export interface ForwardTarget {
   mediaPeerId: string;
 }
 
-/** The typed client of a media node's HTTP API; one instance serves all nodes, each call names the node by its URL. */
-export function createMediaNodeClient(deps: HttpClientDeps) {
-  const http = createHttpClient('media-node', deps);
+/**
+ * The typed client of a media node's HTTP API; one instance serves all nodes, each call names the node by its URL.
+ *
+ * @param instanceId the run of the node that is meant: another one at the same URL answers `instance_mismatch`
+ */
+export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string) {
+  const http = createHttpClient(
+    'media-node',
+    deps,
+    instanceId === undefined ? {} : { [instanceIdHeader]: instanceId },
+  );
   const post = <T extends z.ZodType>(
     baseUrl: string,
     route: string,
@@ -118,7 +136,7 @@ export function createMediaNodeClient(deps: HttpClientDeps) {
       }),
 
     // Between media nodes: the consume flow.
-    consume: (url: string, transportId: string, body: { producerIds: string[] }) =>
+    consume: (url: string, transportId: string, body: z.input<typeof consumeRequest>) =>
       post(url, '/consumer_transports/:transportId/consume', {
         params: { transportId },
         body,
@@ -146,13 +164,17 @@ export function createMediaNodeClient(deps: HttpClientDeps) {
         body,
         response: sourcePipeResponse,
       }),
-    pipeConsume: (url: string, transportId: string, body: { producerIds: string[] }) =>
+    pipeConsume: (url: string, transportId: string, body: z.input<typeof pipeConsumeRequest>) =>
       post(url, '/pipe_transport/:transportId/consume', {
         params: { transportId },
         body,
         response: pipeConsumeResponse,
       }),
-    pipeConsumeData: (url: string, transportId: string, body: { dataProducerIds: string[] }) =>
+    pipeConsumeData: (
+      url: string,
+      transportId: string,
+      body: z.input<typeof pipeConsumeDataRequest>,
+    ) =>
       post(url, '/pipe_transport/:transportId/consume_data', {
         params: { transportId },
         body,
@@ -169,6 +191,25 @@ export function createMediaNodeClient(deps: HttpClientDeps) {
       }),
     pipeRelease: (url: string, transportId: string, body: z.input<typeof pipeReleaseRequest>) =>
       post(url, '/pipe_transport/:transportId/release', {
+        params: { transportId },
+        body,
+        response: nothing,
+      }),
+    pipeDemand: (url: string, transportId: string, body: z.input<typeof pipeDemandRequest>) =>
+      http.call({
+        method: 'PUT',
+        baseUrl: url,
+        route: '/pipe_transport/:transportId/demand',
+        params: { transportId },
+        body,
+        response: nothing,
+      }),
+    closeConsumers: (
+      url: string,
+      transportId: string,
+      body: z.input<typeof closeConsumersRequest>,
+    ) =>
+      post(url, '/transports/:transportId/close_consumers', {
         params: { transportId },
         body,
         response: nothing,

@@ -35,6 +35,9 @@ export interface HttpClient {
   call<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>>;
 }
 
+/** Which run of a media node a call is meant for. */
+export const instanceIdHeader = 'x-instance-id';
+
 const pathOf = (route: string, params: Record<string, string> = {}): string =>
   route.replaceAll(/:(\w+)/g, (_, name: string) => {
     const value = params[name];
@@ -65,12 +68,19 @@ function unreachable(error: unknown, call: Call<z.ZodType>): ApiError {
 /**
  * The client of every internal call: service token, request id, time-out, metrics, coded errors, and retries with
  * doubling pauses where a retry can help.
+ *
+ * @param extraHeaders sent with every call
  */
-export function createHttpClient(audience: ServiceAudience, deps: HttpClientDeps): HttpClient {
+export function createHttpClient(
+  audience: ServiceAudience,
+  deps: HttpClientDeps,
+  extraHeaders: Record<string, string> = {},
+): HttpClient {
   const { config, metrics, signToken } = deps;
 
   async function attempt<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>> {
     const headers: Record<string, string> = {
+      ...extraHeaders,
       authorization: `Bearer ${await signToken(audience)}`,
     };
     const requestId = currentRequestId();

@@ -2,12 +2,16 @@ import { z } from 'zod';
 
 import {
   consumerInfo,
+  consumerLayers,
+  consumerPriority,
   dataConsumerInfo,
   peerId,
+  plainAddress,
   producerAppData,
   dataProducerAppData,
 } from './peer.ts';
 import {
+  dtlsParameters,
   mediaCodec,
   mediaKind,
   opaque,
@@ -93,9 +97,17 @@ export const sourcePipeRequest = z.object({
 });
 export const sourcePipeResponse = z.object({ endpoint: pipeEndpoint });
 
+/**
+ * Counts a destination's calls about one pipe. A release that arrives after a later consume of the same producer is
+ * void, so that a call that was delayed on its way can't undo a newer one.
+ */
+const demandSequence = z.int().nonnegative().default(0);
+
 /** `POST /pipe_transport/:transportId/consume` on the producer service. */
-export const pipeConsumeRequest = z.object({ producerIds: ids });
+export const pipeConsumeRequest = z.object({ producerIds: ids, sequence: demandSequence });
 export const pipeConsumeResponse = z.object({
+  /** Which state update the answer is as new as, see {@link pipeStateRequest}. */
+  stateSequence: z.int().nonnegative(),
   consumers: z.array(
     z.object({
       producerId: id,
@@ -111,7 +123,7 @@ export const pipeConsumeResponse = z.object({
 });
 
 /** `POST /pipe_transport/:transportId/consume_data` on the producer service. */
-export const pipeConsumeDataRequest = z.object({ dataProducerIds: ids });
+export const pipeConsumeDataRequest = z.object({ dataProducerIds: ids, sequence: demandSequence });
 export const pipeConsumeDataResponse = z.object({
   dataConsumers: z.array(
     z.object({
@@ -142,8 +154,19 @@ export const pipeStateRequest = z.object({
 export const pipeReleaseRequest = z.object({
   producerIds: ids.default([]),
   dataProducerIds: ids.default([]),
+  sequence: demandSequence,
   /** The pipe itself is closed too. */
   closeTransport: z.boolean().default(false),
+});
+
+/**
+ * `PUT /pipe_transport/:transportId/demand`, destination to source: all that the destination has from this pipe. What it
+ * does not name and did not ask for later is closed at the source; a source that hears nothing for long closes its end.
+ */
+export const pipeDemandRequest = z.object({
+  producerIds: ids,
+  dataProducerIds: ids,
+  sequence: demandSequence,
 });
 
 /** `POST /transports/:transportId/consumer` on the consumer service. */
@@ -175,7 +198,11 @@ export const routerConsumersResponse = z.object({
 });
 
 /** `POST /consumer_transports/:transportId/consume` on the producer service: the whole consume flow. */
-export const consumeRequest = z.object({ producerIds: ids });
+export const consumeRequest = z.object({
+  producerIds: ids,
+  /** Instead of the peer's own, for a broadcaster that consumes on request. */
+  rtpCapabilities: rtpCapabilities.optional(),
+});
 export const consumeResponse = consumerResponse;
 /** `POST /consumer_transports/:transportId/consume_data` on the producer service. */
 export const consumeDataRequest = z.object({ dataProducerIds: ids });
@@ -200,6 +227,25 @@ export const createTransportRequest = z.discriminatedUnion('kind', [
     rtcpMux: z.boolean().default(true),
   }),
 ]);
+
+/**
+ * `POST /transports/:transportId/close_consumers` on the consumer service: undoes a half-way failure, whose answer may
+ * have been lost, so by producer and not by consumer.
+ */
+export const closeConsumersRequest = z.object({
+  producerIds: ids.default([]),
+  dataProducerIds: ids.default([]),
+});
+
+/** Who a call on one object is made for; an object of another peer is not found. Absent: by the platform itself. */
+export const objectRequest = z.object({ mediaPeerId: id.optional() });
+export const connectTransportRequest = z.union([
+  objectRequest.extend({ dtlsParameters }),
+  objectRequest.extend(plainAddress.shape),
+]);
+export const objectsRequest = objectRequest.extend({ consumerIds: ids });
+export const preferredLayersRequest = objectRequest.extend(consumerLayers.shape);
+export const priorityRequest = objectRequest.extend({ priority: consumerPriority });
 
 const load = z.object({
   peers: z.int(),

@@ -42,6 +42,18 @@ const empty = z.object({});
 const stats = z.object({ stats: z.array(opaque) });
 const ids = z.array(id).max(1000);
 
+export const consumerLayers = z.object({
+  spatialLayer: z.int().min(0).max(7),
+  temporalLayer: z.int().min(0).max(7).optional(),
+});
+export const consumerPriority = z.int().min(1).max(255);
+/** Where a plain transport sends to. */
+export const plainAddress = z.object({
+  ip: z.ipv4().or(z.ipv6()),
+  port: z.int().min(1).max(65535),
+  rtcpPort: z.int().min(1).max(65535).optional(),
+});
+
 export const iceServerParameters = z.object({
   transportId: id,
   iceParameters: opaque,
@@ -127,15 +139,11 @@ export const peerMethods = {
   resumeConsumers: { request: z.object({ consumerIds: ids }), response: empty },
   requestConsumerKeyFrame: { request: z.object({ consumerId: id }), response: empty },
   setConsumerPreferredLayers: {
-    request: z.object({
-      consumerId: id,
-      spatialLayer: z.int().min(0).max(7),
-      temporalLayer: z.int().min(0).max(7).optional(),
-    }),
+    request: z.object({ consumerId: id }).extend(consumerLayers.shape),
     response: empty,
   },
   setConsumerPriority: {
-    request: z.object({ consumerId: id, priority: z.int().min(1).max(255) }),
+    request: z.object({ consumerId: id, priority: consumerPriority }),
     response: empty,
   },
   changeDisplayName: { request: z.object({ displayName }), response: empty },
@@ -164,12 +172,7 @@ export const peerMethods = {
     }),
   },
   connectPlainTransport: {
-    request: z.object({
-      transportId: id,
-      ip: z.ipv4().or(z.ipv6()),
-      port: z.int().min(1).max(65535),
-      rtcpPort: z.int().min(1).max(65535).optional(),
-    }),
+    request: z.object({ transportId: id }).extend(plainAddress.shape),
     response: empty,
   },
   getPeerProducersInfos: {
@@ -239,7 +242,8 @@ export const peerMessage = z.discriminatedUnion('method', [
     'speakingPeers',
     z.object({ peerVolumes: z.array(z.object({ peerId, volume: z.number() })) }),
   ),
-  message('activeSpeaker', z.object({ peerId: peerId.optional() })),
+  /** Nobody named: it is silent. `volume` is what the older dialect shows with the name, in dBvo. */
+  message('activeSpeaker', z.object({ peerId: peerId.optional(), volume: z.number().optional() })),
 ]);
 
 export type PeerMessage = z.infer<typeof peerMessage>;

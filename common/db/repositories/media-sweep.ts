@@ -1,0 +1,113 @@
+import type { Knex } from 'knex';
+
+import { query } from '../knex.ts';
+
+/** Tables whose rows are an index of one instance's live objects. */
+export const liveTables = [
+  'media_router',
+  'media_transport',
+  'media_pipe_transport',
+  'media_producer',
+  'media_data_producer',
+  'media_consumer',
+  'media_data_consumer',
+] as const;
+export type LiveTable = (typeof liveTables)[number];
+
+/** Rows as old as this belong in the comparison; younger ones may be in the making. */
+const old = `created_at < now() - ? * interval '1 millisecond'`;
+
+const ownRowsSql = `
+  SELECT 'media_router' AS name, id FROM media_router WHERE instance_id = ? AND ${old}
+  UNION ALL
+  SELECT 'media_pipe_transport', id::text FROM media_pipe_transport WHERE instance_id = ? AND ${old}
+  UNION ALL
+  SELECT 'media_transport', id::text FROM media_transport WHERE instance_id = ? AND ${old}
+  ${(['media_producer', 'media_data_producer', 'media_consumer', 'media_data_consumer'] as const)
+    .map(
+      (table) => `UNION ALL
+  SELECT '${table}', o.id::text FROM ${table} o
+    JOIN media_transport t ON t.id = o.transport_id
+   WHERE t.instance_id = ? AND o.${old}`,
+    )
+    .join('\n')}`;
+
+/** Producers of this instance that a joined peer should watch and has no consumer for. */
+const missingSql = (producer: string, consumer: string, grant: string, more: string): string => `
+  SELECT p.id AS "producerId", t.id AS "transportId"
+    FROM ${producer} p
+    JOIN media_router r ON r.id = p.router_id AND r.instance_id = ?
+    JOIN media_peer q ON q.room_id = r.room_id AND q.id <> p.media_peer_id
+    JOIN LATERAL (
+      SELECT id, created_at FROM media_transport
+       WHERE media_peer_id = q.id AND direction = 'consumer' ORDER BY created_at DESC LIMIT 1
+    ) t ON true
+   WHERE q.joined_at IS NOT NULL AND q.kind = 'WebSocket' AND (q.grants ->> '${grant}')::boolean ${more}
+     AND p.${old} AND t.${old} AND q.joined_at < now() - ? * interval '1 millisecond'
+     AND NOT EXISTS (SELECT FROM ${consumer} c WHERE c.producer_id = p.id AND c.transport_id = t.id)`;
+
+export interface MissingConsumer {
+  producerId: string;
+  transportId: string;
+}
+
+export function createMediaSweep(knex: Knex) {
+  const idType = (table: LiveTable): string => (table === 'media_router' ? 'text' : 'uuid');
+  const missing = (sql: string, instanceId: string, ageMs: number): Promise<MissingConsumer[]> =>
+    query(async () => {
+      const { rows } = await knex.raw<{ rows: MissingConsumer[] }>(sql, [
+        instanceId,
+        ageMs,
+        ageMs,
+        ageMs,
+      ]);
+      return rows;
+    });
+
+  return {
+    /** All rows of this instance's objects that are at least `ageMs` old, as ids by table. */
+    rowsOfInstance: (instanceId: string, ageMs: number): Promise<Map<LiveTable, string[]>> =>
+      query(async () => {
+        const bindings = liveTables.flatMap(() => [instanceId, ageMs]);
+        const { rows } = await knex.raw<{ rows: { name: LiveTable; id: string }[] }>(
+          ownRowsSql,
+          bindings,
+        );
+        const byTable = new Map<LiveTable, string[]>(liveTables.map((table) => [table, []]));
+        for (const { name, id } of rows) byTable.get(name)?.push(id);
+        return byTable;
+      }),
+    deleteRows: (table: LiveTable, ids: string[]): Promise<unknown> =>
+      query(() => knex.raw(`DELETE FROM ${table} WHERE id = ANY(?::${idType(table)}[])`, [ids])),
+    /** Which of these exist. */
+    existingPeers: (mediaPeerIds: string[]): Promise<Set<string>> =>
+      query(async () => {
+        const { rows } = await knex.raw<{ rows: { id: string }[] }>(
+          'SELECT id FROM media_peer WHERE id = ANY(?::uuid[])',
+          [mediaPeerIds],
+        );
+        return new Set(rows.map(({ id }) => id));
+      }),
+    isRegistered: (instanceId: string): Promise<boolean> =>
+      query(
+        async () => (await knex('media_worker').where('instance_id', instanceId).first()) != null,
+      ),
+    missingConsumers: (instanceId: string, ageMs: number) =>
+      missing(
+        missingSql(
+          'media_producer',
+          'media_consumer',
+          'subscribe',
+          'AND q.rtp_capabilities IS NOT NULL',
+        ),
+        instanceId,
+        ageMs,
+      ),
+    missingDataConsumers: (instanceId: string, ageMs: number) =>
+      missing(
+        missingSql('media_data_producer', 'media_data_consumer', 'data', ''),
+        instanceId,
+        ageMs,
+      ),
+  };
+}
