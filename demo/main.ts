@@ -1,0 +1,104 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { runMain } from '../common/service/lifecycle.ts';
+import { demoOptions } from './options.ts';
+import { buildPage } from './page-build.ts';
+import { startPageServer } from './page-server.ts';
+import { startPlatform } from './platform.ts';
+import { assertFree } from './ports.ts';
+import { demoDir, stateFile, type DemoState } from './state.ts';
+import { selfSignedCertificate } from './tls.ts';
+
+const started = Date.now();
+const say = (line: string): void => {
+  console.log(`[${((Date.now() - started) / 1000).toFixed(1)} s] ${line}`);
+};
+
+/** Runs the whole platform on this machine until Ctrl-C. */
+async function main(): Promise<void> {
+  const options = demoOptions(process.env);
+  const signalingPorts = Array.from(
+    { length: options.replicas },
+    (_, i) => options.signalingPort + i,
+  );
+  await assertFree(options.pagePort, 'DEMO_PAGE_PORT');
+  for (const port of signalingPorts) await assertFree(port, 'DEMO_SIGNALING_PORT');
+  await mkdir(demoDir, { recursive: true });
+
+  const dist = await buildPage(say);
+  const tls = options.tls ? await selfSignedCertificate(path.join(demoDir, 'tls')) : undefined;
+  const scheme = tls ? 'https' : 'http';
+  const pageUrl = `${scheme}://localhost:${options.pagePort}`;
+
+  let stopping = false;
+  let stop = (): Promise<void> => Promise.resolve();
+  const onSignal = (): void => {
+    // The second one means: now. Every service ends by itself when we are gone.
+    if (stopping) process.exit(1);
+    stopping = true;
+    say('stopping');
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  const starting = startPlatform({
+    dir: demoDir,
+    signalingPorts,
+    consumers: options.consumers,
+    pageUrls: [pageUrl, `${scheme}://127.0.0.1:${options.pagePort}`],
+    tls,
+    databaseUrl: options.databaseUrl,
+    logLevel: options.logLevel,
+    say,
+  });
+  // A signal during the start waits for what is half started, and then stops it.
+  stop = async () => (await starting).stop();
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+
+  const platform = await starting;
+  const page = await startPageServer({
+    host: '127.0.0.1',
+    port: options.pagePort,
+    dist,
+    config: { signalingPort: options.signalingPort, signalingPorts },
+    ...(tls
+      ? {
+          tls: {
+            cert: await readFile(tls.certFile, 'utf8'),
+            key: await readFile(tls.keyFile, 'utf8'),
+          },
+        }
+      : {}),
+  });
+  const state: DemoState = {
+    pid: process.pid,
+    pageUrl,
+    operatorUrl: platform.operatorUrl,
+    kubeconfig: platform.kubeconfig,
+    children: platform.children.map(({ name, pid }) => ({ name, pid: pid() ?? 0 })),
+    replicas: platform.replicas,
+  };
+  await writeFile(stateFile, JSON.stringify(state), { mode: 0o600 });
+  stop = async () => {
+    await rm(stateFile, { force: true });
+    await page.close();
+    await platform.stop();
+  };
+
+  say(`page:      ${pageUrl}`);
+  say(`console:   ${pageUrl}/#/console`);
+  say(
+    `signaling: ${platform.replicas.map((replica) => replica.publicUrl.replace(/^http/, 'ws')).join(' ')}`,
+  );
+  say(`resources: ${platform.resourcesDir} (edit them: the change is applied)`);
+  say(`logs:      ${path.join(demoDir, 'logs')}`);
+  say('kube-sfu is ready');
+}
+
+runMain(main);

@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import type { Knex } from 'knex';
+
+import { createServiceTokenSigner } from '../common/auth/service-token.ts';
+import { createMediaNodeClient, type MediaNodeClient } from '../common/clients/media-node.ts';
+import { createKnex } from '../common/db/knex.ts';
+import { databaseConfig, httpClientConfig } from '../common/service/config.ts';
+import { createServiceMetrics } from '../common/service/metrics.ts';
+import type { NodeStatus } from '../common/wire/media-node.ts';
+import { buildPage } from '../demo/page-build.ts';
+import { startPageServer } from '../demo/page-server.ts';
+import { startPlatform, type Platform } from '../demo/platform.ts';
+import { freePort } from '../demo/ports.ts';
+import { listMediaWorkers } from '../demo/resources-client.ts';
+import { createTestDatabase } from '../testing/database.ts';
+
+/** The whole platform as `make demo` starts it, with its page, for one test file. */
+export interface TestPlatform {
+  platform: Platform;
+  pageUrl: string;
+  signalingUrls: string[];
+  knex: Knex;
+  nodes: MediaNodeClient;
+  /** The media nodes' own view, from each of them. */
+  statuses: () => Promise<NodeStatus[]>;
+  stop: () => Promise<void>;
+}
+
+export interface TestPlatformOptions {
+  replicas?: number;
+  consumers?: number;
+}
+
+const quiet = (): void => undefined;
+
+export async function startTestPlatform({
+  replicas = 2,
+  consumers = 2,
+}: TestPlatformOptions = {}): Promise<TestPlatform> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-e2e-'));
+  const database = await createTestDatabase();
+  const dist = await buildPage(quiet);
+  const signalingPorts: number[] = [];
+  for (let i = 0; i < replicas; i++) signalingPorts.push(await freePort());
+  const pagePort = await freePort();
+  const pageUrl = `http://localhost:${pagePort}`;
+  const platform = await startPlatform({
+    dir,
+    signalingPorts,
+    consumers,
+    pageUrls: [pageUrl],
+    databaseUrl: database.url,
+    // Beside a running demo.
+    ports: { rtc: 42_000, nodeApi: 15_000 },
+    logLevel: 'info',
+    say: quiet,
+  });
+  const page = await startPageServer({
+    host: '127.0.0.1',
+    port: pagePort,
+    dist,
+    config: { signalingPort: signalingPorts[0] ?? 0, signalingPorts },
+  });
+  const knex = createKnex(databaseConfig.parse({ url: database.url }));
+  const nodes = createMediaNodeClient({
+    config: httpClientConfig.parse({}),
+    metrics: createServiceMetrics(),
+    signToken: createServiceTokenSigner({
+      secret: platform.serviceSecret,
+      issuer: 'e2e',
+      ttlSeconds: 60,
+    }),
+  });
+  return {
+    platform,
+    pageUrl,
+    signalingUrls: signalingPorts.map((port) => `ws://127.0.0.1:${port}`),
+    knex,
+    nodes,
+    async statuses() {
+      const pools = await listMediaWorkers(platform.kubeconfig);
+      const urls = pools.flatMap(({ status }) => (status?.nodes ?? []).map(({ url }) => url));
+      return Promise.all(urls.filter((url) => url !== undefined).map((url) => nodes.status(url)));
+    },
+    async stop() {
+      await page.close();
+      await platform.stop();
+      await knex.destroy();
+      await database.drop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { Cleanup } from '../testing/cleanup.ts';
+import { until } from '../testing/until.ts';
+import { launchBrowser, type Browser } from './browser.ts';
+import { censusOfNodes, censusOfTables, emptyCensus, everyPair, relations } from './census.ts';
+import { startTestPlatform, type TestPlatform } from './platform.ts';
+import { RoomPage } from './room-page.ts';
+
+const names = ['ada', 'bert', 'cleo', 'dora', 'emil'];
+const others = (name: string): string[] => names.filter((other) => other !== name);
+
+describe('browsers in one room, with producers on one node and consumers on two others', () => {
+  const cleanup = new Cleanup();
+  let test: TestPlatform;
+  let browser: Browser;
+  const pages = new Map<string, RoomPage>();
+  const page = (name: string): RoomPage => pages.get(name)!;
+
+  const join = async (name: string): Promise<void> => {
+    pages.set(
+      name,
+      await RoomPage.join(await browser.newPage(), {
+        baseUrl: test.pageUrl,
+        room: 'browsers',
+        name,
+        replica: names.indexOf(name) % 2,
+      }),
+    );
+  };
+
+  beforeAll(async () => {
+    test = await startTestPlatform();
+    cleanup.add(() => test.stop());
+    browser = await launchBrowser();
+    cleanup.add(() => browser.close());
+  }, 180_000);
+
+  afterAll(() => cleanup.run(), 60_000);
+
+  it('lets two pages see and hear each other', async () => {
+    await join('ada');
+    await join('bert');
+    for (const [watcher, watched] of [
+      ['ada', 'bert'],
+      ['bert', 'ada'],
+    ] as const) {
+      await page(watcher).decodesVideoOf(watched);
+      await page(watcher).receivesAudioOf(watched);
+    }
+  }, 120_000);
+
+  it('lets five pages see and hear each other', async () => {
+    for (const name of names.slice(2)) await join(name);
+    for (const watcher of names) {
+      for (const watched of others(watcher)) {
+        await page(watcher).decodesVideoOf(watched);
+        await page(watcher).receivesAudioOf(watched);
+      }
+    }
+  }, 300_000);
+
+  it('puts producers on one node and spreads consumers over both others, with one pipe for each pair of routers', async () => {
+    const statuses = await test.statuses();
+    const withProducers = statuses.filter(({ load }) => load.producers > 0);
+    const withConsumers = statuses.filter(({ load }) => load.consumers > 0);
+    expect(withProducers.map(({ pool }) => pool)).toEqual(['producers']);
+    expect(withConsumers.map(({ pool }) => pool)).toEqual(['consumers', 'consumers']);
+    const sources = statuses.flatMap(({ pipes }) => pipes.filter(({ end }) => end === 'source'));
+    const pairs = new Set(
+      sources.map(({ routerId, remoteRouterId }) => `${routerId} ${remoteRouterId}`),
+    );
+    expect(sources.length).toBe(2);
+    expect(pairs.size).toBe(2);
+  });
+
+  it('holds in the tables what the nodes hold', async () => {
+    await until('nodes and tables to agree', async () => {
+      const nodes = censusOfNodes(await test.statuses());
+      expect(await censusOfTables(test.knex)).toEqual(nodes);
+      expect(nodes.consumers).toBe(names.length * (names.length - 1) * 2);
+      return true;
+    });
+    expect(await relations(test.knex, 'media_peer_consumer')).toEqual(everyPair(names));
+    expect(await relations(test.knex, 'media_peer_data_consumer')).toEqual(everyPair(names));
+  }, 60_000);
+
+  it('carries chat to every page', async () => {
+    await page('ada').chat('hello from ada');
+    for (const name of names) await page(name).sawChat('hello from ada');
+  }, 60_000);
+
+  it('switches the simulcast layer on request', async () => {
+    const layerOf = async () => (await page('bert').consumer('ada', 'video'))?.layers?.spatialLayer;
+    const tile = page('bert').page.locator(
+      '[data-testid=tile][data-peer-id=ada][data-source=video]',
+    );
+    await tile.getByTestId('layer-select').selectOption({ value: '0' });
+    await until('the lowest layer', async () => (await layerOf()) === 0);
+    await tile.getByTestId('layer-select').selectOption({ value: '1' });
+    await until('the middle layer', async () => (await layerOf()) === 1, { timeoutMs: 60_000 });
+  }, 120_000);
+
+  it('shows at the others when a page pauses and resumes its camera', async () => {
+    const pausedAtCleo = async () => (await page('cleo').consumer('ada', 'video'))?.producerPaused;
+    await page('ada').page.getByTestId('mute-button').click();
+    await until(
+      'the pause to show',
+      async () => (await page('cleo').consumer('ada', 'audio'))?.producerPaused,
+    );
+    await page('ada').page.getByTestId('mute-button').click();
+    await until(
+      'the resumption to show',
+      async () => (await page('cleo').consumer('ada', 'audio'))?.producerPaused === false,
+    );
+    expect(await pausedAtCleo()).toBe(false);
+  }, 60_000);
+
+  it('shows a shared screen as a second video and takes it away when it ends', async () => {
+    await page('ada').page.getByTestId('screen-button').click();
+    await page('dora').decodesVideoOf('ada', 'screensharing');
+    await page('dora').decodesVideoOf('ada', 'video');
+    await page('ada').page.getByTestId('screen-button').click();
+    await until(
+      'the shared screen to go',
+      async () => (await page('dora').consumer('ada', 'screensharing')) === undefined,
+    );
+  }, 120_000);
+
+  it('forgets a page that is closed without leaving', async () => {
+    await page('emil').page.close();
+    pages.delete('emil');
+    await until('emil to be gone', async () =>
+      (await page('ada').snapshot()).peers.every(({ peerId }) => peerId !== 'emil'),
+    );
+  }, 60_000);
+
+  it('leaves nothing behind on the nodes and in the tables when all have left', async () => {
+    for (const name of pages.keys()) await page(name).leave();
+    await until(
+      'everything to be gone',
+      async () => {
+        expect(censusOfNodes(await test.statuses())).toEqual(emptyCensus);
+        expect(await censusOfTables(test.knex)).toEqual(emptyCensus);
+        return true;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(await test.knex('media_peer')).toEqual([]);
+    expect(await test.knex('media_peer_consumer')).toEqual([]);
+    expect(await test.knex('media_peer_data_consumer')).toEqual([]);
+  }, 90_000);
+});
