@@ -4,6 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${KUBE_SFU_CACHE:-$HOME/.cache/kube-sfu}
 run_dir=$root/.run
+# shellcheck disable=SC2034 # for node.sh
+user_path=$PATH
 
 # To standard error: the output of a target such as demo-status is for programs.
 say() { printf 'setup: %s\n' "$*" >&2; }

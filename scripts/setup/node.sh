@@ -1,5 +1,5 @@
 # Node, and the npm packages of this tree.
-# shellcheck shell=bash disable=SC2154 # root, cache, run_dir: lib.sh
+# shellcheck shell=bash disable=SC2154 # root, cache, user_path: lib.sh
 
 # Node runs TypeScript by itself, without a flag or a warning, from this version on.
 minimum_major=24
@@ -55,6 +55,10 @@ install_dependencies() {
   # What npm wrote down as installed tells whether somebody ran npm by hand.
   if ! node "$root/scripts/setup/installed.ts"; then
     rm -f "$stamp"
+    # npm finds its machine-wide settings, such as the registry, beside the node that it runs on. Another node is first on
+    # PATH now, so it is told where they are.
+    NPM_CONFIG_GLOBALCONFIG=$(PATH=$user_path npm config get globalconfig)
+    export NPM_CONFIG_GLOBALCONFIG
     (cd "$root" && with_progress 'npm packages' npm ci)
   fi
   echo "$want" >"$stamp"
