@@ -1,0 +1,59 @@
+/** What the page server says about the platform (`/config.json`). */
+export interface PageConfig {
+  /** The ports of the signaling replicas, on the page's own host name. */
+  signalingPorts: number[];
+}
+
+const DEFAULT_SIGNALING_PORT = 4443;
+
+const isPort = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65536;
+
+/** Reads the page server's answer; `signalingPort` is the first replica, for whoever knows only one. */
+export function parsePageConfig(value: unknown): PageConfig {
+  const { signalingPort, signalingPorts } = (value ?? {}) as Record<string, unknown>;
+  const ports = (Array.isArray(signalingPorts) ? signalingPorts : [signalingPort]).filter(isPort);
+  return { signalingPorts: ports.length > 0 ? ports : [DEFAULT_SIGNALING_PORT] };
+}
+
+/** Loads `/config.json`. Without one, the signaling service is expected on its usual port. */
+export async function loadPageConfig(): Promise<PageConfig> {
+  try {
+    const response = await fetch('/config.json', { cache: 'no-store' });
+    return parsePageConfig(await response.json());
+  } catch {
+    return parsePageConfig(undefined);
+  }
+}
+
+type Place = Pick<Location, 'protocol' | 'hostname'>;
+
+export interface Membership {
+  roomId: string;
+  peerId: string;
+  token: string;
+}
+
+/** The signaling address of a peer on one replica. */
+export function signalingUrl(
+  place: Place,
+  port: number,
+  { roomId, peerId, token }: Membership,
+): string {
+  const query = new URLSearchParams({ roomId, peerId, ...(token === '' ? {} : { token }) });
+  const scheme = place.protocol === 'https:' ? 'wss' : 'ws';
+  return `${scheme}://${place.hostname}:${port}/?${query.toString()}`;
+}
+
+/**
+ * The replica for a try. The first retry goes to the same replica, which may only have asked the peer to come back;
+ * from then on each try takes the next one, so that a dead replica does not keep anyone out.
+ */
+export function portForAttempt(ports: number[], replica: number, attempt: number): number {
+  const index = (replica + Math.max(0, attempt - 1)) % ports.length;
+  return ports[index] ?? DEFAULT_SIGNALING_PORT;
+}
+
+/** The console's data on one replica. */
+export const consoleUrl = (place: Place, port: number): string =>
+  `${place.protocol}//${place.hostname}:${port}/api/console`;

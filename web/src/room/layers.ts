@@ -1,0 +1,29 @@
+import type { Layers } from './state.ts';
+
+/** Height in pixels of the highest layer: the camera is asked for 1280×720, and each lower layer halves it. */
+const FULL_HEIGHT = 720;
+/** How far a layer may be stretched before the next one is worth its bytes. */
+const STRETCH = 1.25;
+
+/**
+ * The lowest spatial layer that looks sharp in a picture of this height.
+ *
+ * @param height - of the picture, in device pixels
+ */
+export function spatialLayerForHeight(height: number, spatialLayers: number): number {
+  const top = spatialLayers - 1;
+  for (let layer = 0; layer < top; layer += 1) {
+    if ((FULL_HEIGHT / 2 ** (top - layer)) * STRETCH >= height) return layer;
+  }
+  return Math.max(0, top);
+}
+
+/** A layer choice as the value of a form control, and back. */
+export const formatLayers = ({ spatialLayer, temporalLayer = 0 }: Layers): string =>
+  `${spatialLayer}-${temporalLayer}`;
+
+/** `undefined` for anything but two small numbers: the choice is then left to the picture's size. */
+export function parseLayers(value: string): Layers | undefined {
+  const match = /^(\d)-(\d)$/.exec(value);
+  return match ? { spatialLayer: Number(match[1]), temporalLayer: Number(match[2]) } : undefined;
+}

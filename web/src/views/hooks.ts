@@ -1,0 +1,45 @@
+import type { RefObject } from 'preact';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+import type { RoomClient } from '../room/room-client.ts';
+import type { RoomState } from '../room/state.ts';
+import type { Space } from './tile-layout.ts';
+
+/** The room's state; the component draws itself again when it changes. */
+export function useRoomState(client: RoomClient): RoomState {
+  const [state, setState] = useState(client.store.get());
+  useEffect(() => {
+    setState(client.store.get());
+    return client.store.subscribe(setState);
+  }, [client]);
+  return state;
+}
+
+/** An element's inner size, kept up to date. */
+export function useElementSize<T extends HTMLElement>(): [RefObject<T | null>, Space] {
+  const ref = useRef<T>(null);
+  const [size, setSize] = useState<Space>({ width: 0, height: 0 });
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const measure = () =>
+      setSize((old) => {
+        const { clientWidth: width, clientHeight: height } = element;
+        return old.width === width && old.height === height ? old : { width, height };
+      });
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return [ref, size];
+}
+
+/** Moves the focus to an element when it appears, so that a change of view is read out and tabbing starts there. */
+export function useFocusOnMount<T extends HTMLElement>(enabled = true): RefObject<T | null> {
+  const ref = useRef<T>(null);
+  useEffect(() => {
+    if (enabled) ref.current?.focus({ preventScroll: true });
+  }, []);
+  return ref;
+}

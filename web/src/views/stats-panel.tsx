@@ -1,0 +1,196 @@
+import { useEffect, useState } from 'preact/hooks';
+
+import { displayNameOf } from '../room/reduce.ts';
+import type { RoomClient } from '../room/room-client.ts';
+import { statsTargets } from '../room/server-stats.ts';
+import { takeSnapshot, type RoomSnapshot } from '../room/snapshot.ts';
+import type { RoomState } from '../room/state.ts';
+import { useFocusOnMount } from './hooks.ts';
+import { CloseIcon } from './icons.tsx';
+import { flatten, receivedRows, sentRows, type Row } from './stats-rows.ts';
+
+const POLL_MS = 2000;
+
+interface Reading {
+  at: number;
+  snapshot: RoomSnapshot;
+}
+
+/** The browser's numbers, now and one reading ago: rates come from the difference. */
+function useReadings(client: RoomClient): Reading[] {
+  const [readings, setReadings] = useState<Reading[]>([]);
+  useEffect(() => {
+    let stopped = false;
+    const read = async () => {
+      const snapshot = await takeSnapshot(client);
+      if (!stopped) setReadings((old) => [...old.slice(-1), { at: Date.now(), snapshot }]);
+    };
+    void read();
+    const timer = setInterval(() => void read(), POLL_MS);
+    return () => {
+      stopped = true;
+      clearInterval(timer);
+    };
+  }, [client]);
+  return readings;
+}
+
+function Table({ caption, columns, rows }: { caption: string; columns: string[]; rows: Row[] }) {
+  return (
+    <table>
+      <caption>{caption}</caption>
+      <thead>
+        <tr>
+          {columns.map((column) => (
+            <th key={column} scope="col">
+              {column}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ id, cells }) => (
+          <tr key={id}>
+            {cells.map((cell, index) =>
+              index === 0 ? (
+                <th key={columns[index]} scope="row">
+                  {cell}
+                </th>
+              ) : (
+                <td key={columns[index]}>{cell}</td>
+              ),
+            )}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+interface ServerProps {
+  client: RoomClient;
+  state: RoomState;
+  focused: string | undefined;
+  onFocus: (id: string) => void;
+}
+
+/** What the server says of one transport, producer or consumer. */
+function ServerStats({ client, state, focused, onFocus }: ServerProps) {
+  const nameOf = (peerId: string) => displayNameOf(state, peerId);
+  const targets = statsTargets(client, nameOf);
+  const target = targets.find(({ id }) => id === focused) ?? targets[0];
+  const [answer, setAnswer] = useState<{ id: string; stats: Record<string, unknown>[] }>();
+  const [problem, setProblem] = useState('');
+  useEffect(() => {
+    if (!target) return;
+    let stopped = false;
+    const read = () =>
+      target.read().then(
+        (stats) => {
+          if (stopped) return;
+          setProblem('');
+          setAnswer({ id: target.id, stats });
+        },
+        (error: unknown) => {
+          if (!stopped) setProblem(error instanceof Error ? error.message : String(error));
+        },
+      );
+    void read();
+    const timer = setInterval(() => void read(), POLL_MS);
+    return () => {
+      stopped = true;
+      clearInterval(timer);
+    };
+  }, [target?.id]);
+  if (!target) return null;
+  const entries = answer?.id === target.id ? answer.stats : [];
+  return (
+    <>
+      <label class="field">
+        <span>On the server</span>
+        <select
+          data-testid="server-stats-select"
+          value={target.id}
+          onChange={(event) => onFocus(event.currentTarget.value)}
+        >
+          {targets.map(({ id, label }) => (
+            <option key={id} value={id}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
+      {problem !== '' && <p class="problem">{problem}</p>}
+      {entries.map((entry, index) => (
+        <dl key={index} data-testid="server-stats">
+          {flatten(entry).map(([key, value]) => (
+            <div key={key}>
+              <dt>{key}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      ))}
+    </>
+  );
+}
+
+interface Props extends ServerProps {
+  onClose: () => void;
+}
+
+/** Numbers: the browser's for all that is sent and received, and the server's for one of them. */
+export function StatsPanel({ onClose, ...rest }: Props) {
+  const { client } = rest;
+  const [before, now] = useReadings(client);
+  const heading = useFocusOnMount<HTMLHeadingElement>();
+  const latest = now ?? before;
+  const elapsed = before && now ? now.at - before.at : 0;
+  return (
+    <section
+      class="panel stats"
+      aria-label="Statistics"
+      data-testid="stats-panel"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onClose();
+      }}
+    >
+      <header>
+        <h2 ref={heading} tabIndex={-1}>
+          Statistics
+        </h2>
+        <button
+          type="button"
+          class="quiet close"
+          aria-label="Close the statistics"
+          onClick={onClose}
+        >
+          <CloseIcon />
+        </button>
+      </header>
+      <div class="stats-body" tabIndex={0} role="region" aria-label="Numbers">
+        {latest && (
+          <>
+            <Table
+              caption="Sent by this browser"
+              columns={['Source', 'Size', 'fps', 'kbit/s', 'Limited by']}
+              rows={sentRows(latest.snapshot, before?.snapshot, elapsed)}
+            />
+            <Table
+              caption="Received by this browser"
+              columns={['From', 'Size', 'fps', 'kbit/s', 'Lost']}
+              rows={receivedRows(latest.snapshot, before?.snapshot, elapsed)}
+            />
+            <p class="rtt">
+              Round trip: {milliseconds(latest.snapshot.transports.send.roundTripTime)} sending,{' '}
+              {milliseconds(latest.snapshot.transports.receive.roundTripTime)} receiving
+            </p>
+          </>
+        )}
+        <ServerStats {...rest} />
+      </div>
+    </section>
+  );
+}
+
+const milliseconds = (seconds: number): string => `${Math.round(seconds * 1000)} ms`;

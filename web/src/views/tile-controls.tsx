@@ -1,0 +1,154 @@
+import type { ComponentChildren } from 'preact';
+
+import { formatLayers, parseLayers } from '../room/layers.ts';
+import type { RoomClient } from '../room/room-client.ts';
+import type { ConsumerState } from '../room/state.ts';
+import { ChartIcon, PauseIcon, SpeakerIcon } from './icons.tsx';
+import type { Tile } from './tiles.ts';
+
+const AUTO = 'auto';
+
+/** Names for three layers; with another number they are counted. */
+const spatialNames = ['Low', 'Medium', 'High'];
+const range = (length: number) => Array.from({ length }, (_, index) => index);
+
+const spatialName = (layer: number, layers: number): string =>
+  (layers === spatialNames.length ? spatialNames[layer] : undefined) ?? `Layer ${layer + 1}`;
+
+/** Each temporal layer doubles the frame rate. */
+const rateName = (layer: number, layers: number): string =>
+  layer === layers - 1 ? 'full rate' : `1/${2 ** (layers - 1 - layer)} rate`;
+
+function LayerSelect({ client, consumer, name }: ConsumerProps) {
+  const { id, preferred, spatialLayers, temporalLayers } = consumer;
+  return (
+    <select
+      data-testid="layer-select"
+      aria-label={`Layer to receive of ${name}`}
+      title="Which layer to receive"
+      value={preferred ? formatLayers(preferred) : AUTO}
+      onChange={(event) => client.setPreferredLayers(id, parseLayers(event.currentTarget.value))}
+    >
+      <option value={AUTO}>Auto</option>
+      {range(spatialLayers)
+        .reverse()
+        .map((spatialLayer) => (
+          <optgroup key={spatialLayer} label={spatialName(spatialLayer, spatialLayers)}>
+            {range(temporalLayers)
+              .reverse()
+              .map((temporalLayer) => (
+                <option key={temporalLayer} value={formatLayers({ spatialLayer, temporalLayer })}>
+                  {`${spatialName(spatialLayer, spatialLayers)}, ${rateName(temporalLayer, temporalLayers)}`}
+                </option>
+              ))}
+          </optgroup>
+        ))}
+    </select>
+  );
+}
+
+/** What arrives: the layers as the server says, the size as the browser decodes it. */
+function LayerReadout({ consumer, size }: { consumer: ConsumerState; size: string }) {
+  const { layers, spatialLayers, temporalLayers } = consumer;
+  const temporal = layers?.temporalLayer;
+  const text = layers
+    ? `S${layers.spatialLayer + 1}/${spatialLayers}` +
+      (temporal === undefined ? '' : ` T${temporal + 1}/${temporalLayers}`)
+    : 'no layer';
+  const words = layers
+    ? `spatial layer ${layers.spatialLayer + 1} of ${spatialLayers}` +
+      (temporal === undefined ? '' : `, temporal layer ${temporal + 1} of ${temporalLayers}`)
+    : 'no layer arrives';
+  return (
+    <span class="readout" data-testid="layer-readout" title={`Receiving ${words}`}>
+      <span aria-hidden="true">{consumer.type === 'simple' ? '' : text}</span> {size}
+      {consumer.type !== 'simple' && <span class="sr-only">{words}</span>}
+    </span>
+  );
+}
+
+interface IconButtonProps {
+  testId: string;
+  /** For those who can't see the icon. */
+  label: string;
+  title: string;
+  onClick: () => void;
+  children: ComponentChildren;
+}
+
+const IconButton = ({ testId, label, title, onClick, children }: IconButtonProps) => (
+  <button type="button" data-testid={testId} aria-label={label} title={title} onClick={onClick}>
+    {children}
+  </button>
+);
+
+interface ConsumerProps {
+  client: RoomClient;
+  consumer: ConsumerState;
+  name: string;
+}
+
+function PauseButton({ client, consumer, name }: ConsumerProps) {
+  const { id, paused, kind } = consumer;
+  const what = kind === 'video' ? 'video' : 'sound';
+  return (
+    <IconButton
+      testId="pause-consumer"
+      label={`${paused ? 'Resume' : 'Pause'} the ${what} of ${name}`}
+      title={paused ? 'Resume' : 'Pause'}
+      onClick={() => client.setConsumerPaused(id, !paused)}
+    >
+      <PauseIcon paused={paused} />
+    </IconButton>
+  );
+}
+
+function SilenceButton({ client, consumer, name }: ConsumerProps) {
+  const { id, paused } = consumer;
+  return (
+    <IconButton
+      testId="pause-audio"
+      label={paused ? `Hear ${name} again` : `Silence ${name} for me`}
+      title={paused ? 'Hear again' : 'Silence for me'}
+      onClick={() => client.setConsumerPaused(id, !paused)}
+    >
+      <SpeakerIcon off={paused} />
+    </IconButton>
+  );
+}
+
+interface Props {
+  client: RoomClient;
+  tile: Tile;
+  /** The size of the picture that is decoded, like 640×360. */
+  size: string;
+  onStats: (id: string) => void;
+}
+
+/** What can be done about one tile: choose its layers, silence it, pause it, see its numbers. */
+export function TileControls({ client, tile, size, onStats }: Props) {
+  const { consumer, audio, producer, name, source } = tile;
+  const video = source === 'audio' ? undefined : consumer;
+  const statsId = consumer?.id ?? producer?.id;
+  return (
+    <div class="controls">
+      {video && <LayerReadout consumer={video} size={size} />}
+      <span class="spacer" />
+      {video && video.type !== 'simple' && (
+        <LayerSelect client={client} consumer={video} name={name} />
+      )}
+      {video && audio && <SilenceButton client={client} consumer={audio} name={name} />}
+      {consumer && <PauseButton client={client} consumer={consumer} name={name} />}
+      {statsId !== undefined && (
+        <IconButton
+          testId="tile-stats"
+          label={`Statistics of ${name}`}
+          title="Statistics"
+          onClick={() => onStats(statsId)}
+        >
+          <ChartIcon />
+        </IconButton>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,41 @@
+import type { RoomClient } from '../room/room-client.ts';
+import type { RoomState } from '../room/state.ts';
+import { useElementSize } from './hooks.ts';
+import { layoutTiles } from './tile-layout.ts';
+import { TileView } from './tile.tsx';
+import { tilesOf } from './tiles.ts';
+
+interface Props {
+  client: RoomClient;
+  state: RoomState;
+  /** Shows the statistics of a consumer or producer. */
+  onStats: (id: string) => void;
+}
+
+/** Everybody's tiles, as large as fits. */
+export function TileGrid({ client, state, onStats }: Props) {
+  const [ref, space] = useElementSize<HTMLDivElement>();
+  const tiles = tilesOf(state, client);
+  const featured = tiles.filter(({ source }) => source === 'screensharing').length;
+  const { rects, height } = layoutTiles(featured, tiles.length - featured, space);
+  return (
+    <div class="grid-space" ref={ref}>
+      <ul class="grid" role="list" style={{ height: `${Math.max(height, 0)}px` }}>
+        {tiles.map((tile, index) => {
+          const rect = rects[index];
+          return (
+            <TileView
+              key={tile.key}
+              client={client}
+              tile={tile}
+              rect={rect}
+              speaking={!tile.silent && tile.peerId in state.speaking}
+              active={state.activeSpeaker === tile.peerId}
+              onStats={onStats}
+            />
+          );
+        })}
+      </ul>
+    </div>
+  );
+}
