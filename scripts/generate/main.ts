@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 
 import * as prettier from 'prettier';
 
+import { renderConfiguration } from './configuration.ts';
 import { renderResourceTypes } from './crd-types.ts';
+import { renderResources } from './resources.ts';
 
 /** One file that is made from others. */
 interface Generator {
@@ -22,6 +24,8 @@ const generators: Generator[] = [
     path: 'common/resources/generated/mediaroom.ts',
     render: () => renderResourceTypes('mediarooms'),
   },
+  { path: 'docs/resources.md', render: renderResources },
+  { path: 'docs/configuration.md', render: renderConfiguration },
 ];
 
 const root = path.resolve(import.meta.dirname, '../..');
