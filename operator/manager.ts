@@ -1,0 +1,184 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { isConditionTrue } from '../common/resources/conditions.ts';
+import type { KubernetesObject } from '../common/resources/types.ts';
+import type { NodeStatus } from '../common/wire/media-node.ts';
+import { formatKey, type Reader } from './cluster.ts';
+import type { OperatorDeps } from './deps.ts';
+import type { ObservedNode } from './nodes/observe.ts';
+import { RoomMemory } from './rooms/memory.ts';
+import { createOrphanCollector } from './rooms/orphans.ts';
+import { createRoomReconcile } from './rooms/reconcile.ts';
+import { createController, type Controller } from './runtime/controller.ts';
+import { poolOf } from './workers/labels.ts';
+import { createWorkerReconcile } from './workers/reconcile.ts';
+
+/** The running controllers. */
+export interface Manager {
+  close(): Promise<void>;
+}
+
+interface Wiring {
+  deps: OperatorDeps;
+  memory: RoomMemory;
+  pools: Controller;
+  rooms: Controller;
+}
+
+/** Starts the controllers and ties them to what they look at. Events only say where to look. */
+export function startManager(deps: OperatorDeps): Manager {
+  const { config } = deps;
+  const memory = new RoomMemory();
+  const { backoff, poolConcurrency, roomConcurrency } = config.reconcile;
+  const pools = createController(
+    {
+      name: 'mediaworker',
+      concurrency: poolConcurrency,
+      backoff,
+      reconcile: createWorkerReconcile(deps),
+    },
+    deps,
+  );
+  const rooms = createController(
+    {
+      name: 'mediaroom',
+      concurrency: roomConcurrency,
+      backoff,
+      reconcile: createRoomReconcile(deps, memory),
+    },
+    deps,
+  );
+  const unwatch = wire({ deps, memory, pools, rooms });
+  observeMetrics(deps);
+  deps.monitor.start();
+  return {
+    async close() {
+      for (const stop of unwatch) stop();
+      await Promise.all([pools.close(), rooms.close()]);
+    },
+  };
+}
+
+function wire(wiring: Wiring): (() => void)[] {
+  const { deps, pools, rooms } = wiring;
+  const { cluster, ledger, monitor } = deps;
+  monitor.onChange(nodeListener(wiring));
+  return [
+    cluster.rooms.watch(({ type, object }) => {
+      // What was placed before counts from the start, even before the room's own turn.
+      if (type === 'ADDED') ledger.set(formatKey(object.metadata), object.status?.placements ?? []);
+    }),
+    watchWanted(cluster.rooms, (key) => rooms.enqueue(key)),
+    watchWanted(cluster.workers, (key, { metadata }) => {
+      pools.enqueue(key);
+      for (const room of cluster.rooms.list())
+        if (room.metadata.namespace === metadata.namespace) rooms.enqueue(formatKey(room.metadata));
+    }),
+    cluster.pods.watch(({ object }) => {
+      const { namespace } = object.metadata;
+      pools.enqueue(formatKey({ namespace, name: poolOf(object) }));
+    }),
+  ];
+}
+
+/** Calls back where what is wanted of an object changed; changes of status alone, mostly our own, are left out. */
+function watchWanted<T extends KubernetesObject>(
+  reader: Reader<T>,
+  onChange: (key: string, object: T) => void,
+): () => void {
+  const seen = new Map<string, unknown>();
+  return reader.watch(({ type, object }) => {
+    const key = formatKey(object.metadata);
+    const { uid, generation, labels, finalizers } = object.metadata;
+    const wanted = { uid, generation, labels, finalizers };
+    if (type === 'MODIFIED' && isDeepStrictEqual(seen.get(key), wanted)) return;
+    if (type === 'DELETED') seen.delete(key);
+    else seen.set(key, wanted);
+    onChange(key, object);
+  });
+}
+
+type NodeChange = (before: ObservedNode | undefined, after: ObservedNode | undefined) => void;
+
+function nodeListener(wiring: Wiring): NodeChange {
+  const { deps } = wiring;
+  const collectOrphans = createOrphanCollector(deps);
+  return (before, after) => {
+    noteEndedInstance(deps, before, after);
+    if (isStateChange(before, after)) onStateChange(wiring, before, after);
+    if (!before || !after || before.instance?.status === after.instance?.status) return;
+    onFigures(wiring, before.instance?.status, after);
+    collectOrphans(after);
+  };
+}
+
+/** The first sight of a node, its end, another instance, or another state. */
+const isStateChange: (...change: Parameters<NodeChange>) => boolean = (before, after) =>
+  before?.state !== after?.state || before?.instance?.id !== after?.instance?.id;
+
+function noteEndedInstance(
+  { sweeper }: OperatorDeps,
+  before: ObservedNode | undefined,
+  after: ObservedNode | undefined,
+): void {
+  if (!before?.instance) return;
+  const isOver = before.instance.id !== after?.instance?.id;
+  const isGivenUp = before.state !== 'Dead' && after?.state === 'Dead';
+  if (isOver || isGivenUp) sweeper.remove(before.instance.id);
+}
+
+function onStateChange(
+  { deps, memory, pools, rooms }: Wiring,
+  before: ObservedNode | undefined,
+  after: ObservedNode | undefined,
+): void {
+  const pod = (after ?? before)?.pod;
+  if (!pod) return;
+  pools.enqueue(formatKey({ namespace: pod.metadata.namespace, name: poolOf(pod) }));
+  for (const key of deps.ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key);
+  if (after?.state === 'Ready') for (const key of memory.waiting) rooms.enqueue(key);
+}
+
+/** Changed figures are written after a while, a lost router is looked at now. */
+function onFigures(
+  { deps, pools, rooms }: Wiring,
+  old: NodeStatus | undefined,
+  { pod, instance }: ObservedNode,
+): void {
+  const { statusIntervalMs } = deps.config.reconcile;
+  const now = instance?.status;
+  if (!isDeepStrictEqual(old?.load, now?.load) || old?.routers.length !== now?.routers.length) {
+    const { namespace } = pod.metadata;
+    pools.enqueueAfter(formatKey({ namespace, name: poolOf(pod) }), statusIntervalMs);
+  }
+  for (const [routerId, change] of compareRouters(old, now)) {
+    const room = deps.ledger.roomOf(routerId);
+    if (room === undefined) continue;
+    if (change === 'gone') rooms.enqueue(room);
+    else rooms.enqueueAfter(room, statusIntervalMs);
+  }
+}
+
+/** Routers that a node listed before and lists no more, or with other numbers of peers. */
+function compareRouters(
+  old: NodeStatus | undefined,
+  now: NodeStatus | undefined,
+): [string, 'gone' | 'peers'][] {
+  const peersNow = new Map(now?.routers.map(({ routerId, peers }) => [routerId, peers]));
+  return (old?.routers ?? []).flatMap(({ routerId, peers }): [string, 'gone' | 'peers'][] => {
+    if (!peersNow.has(routerId)) return [[routerId, 'gone']];
+    return peersNow.get(routerId) === peers ? [] : [[routerId, 'peers']];
+  });
+}
+
+function observeMetrics({ metrics, monitor, cluster, sweeper }: OperatorDeps): void {
+  metrics.observe({
+    nodes: () => monitor.list(),
+    rooms: () => {
+      const all = cluster.rooms.list();
+      const ready = all.filter(({ status }) => isConditionTrue(status?.conditions, 'Ready')).length;
+      return { ready, notReady: all.length - ready };
+    },
+    pendingInstances: () => sweeper.pending,
+  });
+}

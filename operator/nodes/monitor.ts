@@ -1,0 +1,153 @@
+import { messageOf } from '../../common/errors.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type { NodeStatus } from '../../common/wire/media-node.ts';
+import { formatKey, podUrl, type Pod, type PodClient } from '../cluster.ts';
+import type { Clock } from '../runtime/clock.ts';
+import {
+  isCutOff,
+  mayRun,
+  observeAnswer,
+  observePod,
+  observeSilence,
+  type LivenessPolicy,
+  type ObservedNode,
+} from './observe.ts';
+
+export interface MonitorConfig extends LivenessPolicy {
+  intervalMs: number;
+  /** How long one poll may take. */
+  timeoutMs: number;
+  /** Polls under way at a time. */
+  concurrency: number;
+}
+
+/** Told about what the monitor sees; `before` is undefined for a new pod, `after` for one that is gone. */
+export type NodeListener = (
+  before: ObservedNode | undefined,
+  after: ObservedNode | undefined,
+) => void;
+
+export interface MonitorDeps {
+  pods: PodClient;
+  fetchStatus: (url: string, timeoutMs: number) => Promise<NodeStatus>;
+  config: MonitorConfig;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Polls every pod's node directly, again and again, and keeps what it knows of each. */
+export class NodeMonitor {
+  readonly #deps: MonitorDeps;
+  readonly #nodes = new Map<string, ObservedNode>();
+  readonly #listeners = new Set<NodeListener>();
+  #unwatch: (() => void) | undefined;
+  #cancelRound: (() => void) | undefined;
+  #closed = false;
+  #round: Promise<void> = Promise.resolve();
+
+  constructor(deps: MonitorDeps) {
+    this.#deps = deps;
+  }
+
+  /** Learns of the pods and starts polling. */
+  start(): void {
+    this.#unwatch = this.#deps.pods.watch(({ type, object }) => {
+      if (type === 'DELETED') this.#put(formatKey(object.metadata), undefined);
+      else this.#seePod(object);
+    });
+    this.#runRound();
+  }
+
+  get(key: { namespace: string; name: string }): ObservedNode | undefined {
+    return this.#nodes.get(formatKey(key));
+  }
+
+  list(): ObservedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  onChange(listener: NodeListener): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Polls every node once, now. */
+  async poll(): Promise<void> {
+    const waiting = [...this.#nodes.values()].filter(({ url, pod }) => url && mayRun(pod));
+    const worker = async (): Promise<void> => {
+      for (let node = waiting.shift(); node; node = waiting.shift()) await this.#pollOne(node);
+    };
+    await Promise.all(Array.from({ length: this.#deps.config.concurrency }, worker));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unwatch?.();
+    this.#cancelRound?.();
+    await this.#round;
+  }
+
+  #runRound(): void {
+    const { clock, config, logger } = this.#deps;
+    const startedAt = clock.now();
+    this.#round = this.poll()
+      .catch((error: unknown) => logger.error({ err: error }, 'polling the nodes failed'))
+      .then(() => {
+        if (this.#closed) return;
+        const rest = Math.max(0, config.intervalMs - (clock.now() - startedAt));
+        this.#cancelRound = clock.schedule(rest, () => this.#runRound());
+      });
+  }
+
+  #seePod(pod: Pod): void {
+    const key = formatKey(pod.metadata);
+    this.#put(key, observePod(pod, podUrl(pod), this.#nodes.get(key)));
+  }
+
+  async #pollOne({ pod, url }: ObservedNode): Promise<void> {
+    const { fetchStatus, config, clock, logger } = this.#deps;
+    const answer = await fetchStatus(url ?? '', config.timeoutMs).catch((error: unknown) => {
+      logger.debug({ pod: pod.metadata.name, reason: messageOf(error) }, 'poll missed');
+      return undefined;
+    });
+    // The pod may have gone or its process ended while the poll was under way.
+    const key = formatKey(pod.metadata);
+    const node = this.#nodes.get(key);
+    if (!node || node.pod.metadata.uid !== pod.metadata.uid || !mayRun(node.pod)) return;
+    // Another process may have taken the address.
+    const ofThisPod = answer?.podName === pod.metadata.name ? answer : undefined;
+    this.#put(
+      key,
+      ofThisPod
+        ? observeAnswer(node, ofThisPod, clock.now())
+        : this.#unlessCutOff(node, observeSilence(node, config, clock.now())),
+    );
+  }
+
+  #unlessCutOff(before: ObservedNode, after: ObservedNode): ObservedNode {
+    const gaveUp = before.state !== 'Dead' && after.state === 'Dead' && after.instance;
+    const others = this.list().filter((node) => node !== before);
+    return gaveUp && isCutOff([...others, after]) ? { ...after, state: 'Unreachable' } : after;
+  }
+
+  #put(key: string, after: ObservedNode | undefined): void {
+    const before = this.#nodes.get(key);
+    if (after) this.#nodes.set(key, after);
+    else this.#nodes.delete(key);
+    if (before?.state !== after?.state || before?.instance?.id !== after?.instance?.id)
+      this.#logChange(before, after);
+    for (const listener of this.#listeners) listener(before, after);
+  }
+
+  #logChange(before: ObservedNode | undefined, after: ObservedNode | undefined): void {
+    this.#deps.logger.info(
+      {
+        pod: (after ?? before)?.pod.metadata.name,
+        from: before?.state,
+        to: after?.state ?? 'Gone',
+        instanceId: after?.instance?.id,
+        misses: after?.misses,
+      },
+      'node changed',
+    );
+  }
+}

@@ -1,0 +1,103 @@
+import type { Knex } from 'knex';
+
+import { createMediaNodeClient } from '../common/clients/media-node.ts';
+import { createServiceTokenSigner } from '../common/auth/service-token.ts';
+import { createKnex } from '../common/db/knex.ts';
+import type { Logger } from '../common/service/logger.ts';
+import type { ServiceMetrics } from '../common/service/metrics.ts';
+import type { Cluster } from './cluster.ts';
+import type { OperatorConfig } from './config.ts';
+import type { OperatorDeps } from './deps.ts';
+import { InstanceAudit } from './instances/audit.ts';
+import { createPostgresRegistry } from './instances/postgres.ts';
+import { InstanceSweeper, type InstanceRegistry } from './instances/sweeper.ts';
+import { startManager } from './manager.ts';
+import type { OperatorMetrics } from './metrics.ts';
+import { NodeMonitor } from './nodes/monitor.ts';
+import { PlacementLedger } from './placement/ledger.ts';
+import type { Clock } from './runtime/clock.ts';
+
+export interface OperatorOptions {
+  config: OperatorConfig;
+  cluster: Cluster;
+  serviceMetrics: ServiceMetrics;
+  metrics: OperatorMetrics;
+  clock: Clock;
+  logger: Logger;
+}
+
+export interface Operator {
+  close(): Promise<void>;
+}
+
+/** Without a store there are no rows to look after. */
+const noRegistry: InstanceRegistry = {
+  listInstances: () => Promise.resolve([]),
+  removeInstances: () => Promise.resolve(),
+};
+
+function createNodeClient({ config, serviceMetrics }: OperatorOptions): OperatorDeps['nodeClient'] {
+  const { secret, ttlSeconds } = config.serviceAuth;
+  return createMediaNodeClient({
+    config: config.nodeClient,
+    metrics: serviceMetrics,
+    signToken: createServiceTokenSigner({ secret, ttlSeconds, issuer: 'operator' }),
+  });
+}
+
+function createMonitor(
+  options: OperatorOptions,
+  nodeClient: OperatorDeps['nodeClient'],
+): NodeMonitor {
+  const { config, cluster, metrics, clock, logger } = options;
+  return new NodeMonitor({
+    pods: cluster.pods,
+    config: config.nodes,
+    clock,
+    logger,
+    async fetchStatus(url, timeoutMs) {
+      try {
+        const status = await nodeClient.status(url, { timeoutMs });
+        metrics.polls.inc({ result: 'answered' });
+        return status;
+      } catch (error) {
+        metrics.polls.inc({ result: 'missed' });
+        throw error;
+      }
+    },
+  });
+}
+
+/** Runs the controllers against a cluster, whichever kind it is. */
+export function startOperator(options: OperatorOptions): Operator {
+  const { config, cluster, metrics, clock, logger } = options;
+  const knex: Knex | undefined = config.database && createKnex(config.database);
+  const registry = knex ? createPostgresRegistry(knex) : noRegistry;
+  const { backoff, auditIntervalMs } = config.instances;
+  const sweeper = new InstanceSweeper({ registry, backoff, clock, logger });
+  const nodeClient = createNodeClient(options);
+  const monitor = createMonitor(options, nodeClient);
+  const nodes = () => monitor.list();
+  const audit = new InstanceAudit({
+    registry,
+    sweeper,
+    nodes,
+    intervalMs: auditIntervalMs,
+    clock,
+    logger,
+  });
+  const ledger = new PlacementLedger();
+  const manager = startManager({
+    ...{ cluster, monitor, ledger, sweeper, nodeClient },
+    ...{ config, metrics, clock, logger },
+  });
+  audit.start();
+  return {
+    async close() {
+      await manager.close();
+      await Promise.all([monitor.close(), audit.close()]);
+      await sweeper.close();
+      await knex?.destroy();
+    },
+  };
+}

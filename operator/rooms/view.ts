@@ -1,0 +1,57 @@
+import type { Placement } from '../../common/resources/types.ts';
+import type { NodeStatus } from '../../common/wire/media-node.ts';
+import type { NodeMonitor } from '../nodes/monitor.ts';
+import { mayRun, type ObservedNode } from '../nodes/observe.ts';
+
+type RouterStatus = NodeStatus['routers'][number];
+
+/** How a placement is lost: its pod is gone or its process ended, another instance runs there, or the node is given up. */
+export type LossCause = 'gone' | 'restarted' | 'dead';
+
+/** What the monitor knows about one placement's node and router. */
+export interface PlacementView {
+  placement: Placement;
+  node: ObservedNode | undefined;
+  /** Set when the instance that the placement was made for is known to be over. */
+  lost: LossCause | undefined;
+  /** The instance itself answered, and this is its status. */
+  status: NodeStatus | undefined;
+  answeredAt: number;
+  router: RouterStatus | undefined;
+}
+
+function lossOf({ instanceId }: Placement, node: ObservedNode | undefined): LossCause | undefined {
+  if (!node || !mayRun(node.pod)) return 'gone';
+  if (node.instance && node.instance.id !== instanceId) return 'restarted';
+  return node.state === 'Dead' ? 'dead' : undefined;
+}
+
+export function viewPlacement(
+  placement: Placement,
+  namespace: string,
+  monitor: NodeMonitor,
+): PlacementView {
+  const node = monitor.get({ namespace, name: placement.podName });
+  const instance = node?.instance?.id === placement.instanceId ? node.instance : undefined;
+  return {
+    placement,
+    node,
+    lost: lossOf(placement, node),
+    status: instance?.status,
+    answeredAt: instance?.answeredAt ?? 0,
+    router: instance?.status.routers.find(({ routerId }) => routerId === placement.routerId),
+  };
+}
+
+/** A router is empty when its node says so, or says that it isn't there. Of a silent node nothing is known. */
+export const isEmpty = ({ status, router }: PlacementView): boolean =>
+  status !== undefined && (router?.peers ?? 0) === 0;
+
+/** Peers in the room: each is bound to one router of either side, so the larger sum counts all. */
+export function countPeers(views: readonly PlacementView[]): number {
+  const sum = (side: 'Producer' | 'Consumer'): number =>
+    views
+      .filter(({ placement }) => placement.role === side || placement.role === 'Both')
+      .reduce((total, { router }) => total + (router?.peers ?? 0), 0);
+  return Math.max(sum('Producer'), sum('Consumer'));
+}

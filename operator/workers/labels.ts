@@ -1,0 +1,31 @@
+import type { Pod } from '../cluster.ts';
+
+/** Labels and annotations of a pool's pods. */
+export const poolLabel = 'kube-sfu.dev/pool';
+export const roleLabel = 'kube-sfu.dev/role';
+/** The pod's ports, `first-last`. */
+export const portsAnnotation = 'kube-sfu.dev/ports';
+/** Tells which shape of the pool's spec the pod was made for. */
+export const specHashAnnotation = 'kube-sfu.dev/spec-hash';
+/** When the pod was chosen to go: the decision outlives the operator that made it. */
+export const drainingSinceAnnotation = 'kube-sfu.dev/draining-since';
+
+/** Keeps an object until the operator has undone what it made for it. */
+export const finalizer = 'kube-sfu.dev/operator';
+
+export const poolOf = (pod: Pod): string => pod.metadata.labels?.[poolLabel] ?? '';
+
+/** Since when the pod drains, in milliseconds since the epoch. */
+export function drainingSince(pod: Pod): number | undefined {
+  const text = pod.metadata.annotations?.[drainingSinceAnnotation];
+  const time = text ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** A pod is named after its pool and the smallest number that was free. */
+export const podName = (pool: string, ordinal: number): string => `${pool}-${ordinal}`;
+
+export function ordinalOf(pod: Pod): number {
+  const { name } = pod.metadata;
+  return Number(name.slice(name.lastIndexOf('-') + 1));
+}
