@@ -18,6 +18,8 @@ export interface HttpChassis {
   bodyLimitBytes: number;
   /** Names what keeps the service from taking work; an empty list means ready. Must not depend on a store. */
   readiness: () => string[];
+  /** A public listener shows its health alone. */
+  probes?: 'all' | 'health';
 }
 
 /** Answers with an {@link ApiError} as its code; anything else is logged and answered as `internal`. */
@@ -81,11 +83,12 @@ export function createHttpApp(chassis: HttpChassis): Koa {
 }
 
 /** `/healthz` (the process runs), `/readyz` (it takes work), `/metrics`. None of them asks a store. */
-function probes({ metrics, readiness }: HttpChassis): Koa.Middleware {
+function probes({ metrics, readiness, probes: which = 'all' }: HttpChassis): Koa.Middleware {
   const router = new Router();
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'ok' };
   });
+  if (which === 'health') return router.routes() as Koa.Middleware;
   router.get('/readyz', (ctx) => {
     const waitingFor = readiness();
     ctx.status = waitingFor.length === 0 ? 200 : 503;

@@ -1,0 +1,77 @@
+import type { Knex } from 'knex';
+import { raw, transaction } from 'objection';
+
+import { query } from '../knex.ts';
+import { SignalingReplicaModel } from '../models.ts';
+
+export interface Replica {
+  id: string;
+  url: string;
+}
+
+/** A replica with the number of peers that it owns. */
+export interface ReplicaLoad extends Replica {
+  peers: number;
+}
+
+const silentFor = (ms: number) => raw(`now() - ? * interval '1 millisecond'`, [ms]);
+
+/** The running replicas of the signaling service, `signaling_replica`. Time is the database's alone. */
+export function createReplicasRepository(knex: Knex) {
+  return {
+    register: async (replica: Replica): Promise<void> => {
+      await query(() => SignalingReplicaModel.query(knex).insert({ ...replica }));
+    },
+
+    /** Tells that the replica lives. False when its row is gone: the others took it for dead. */
+    heartbeat: (id: string): Promise<boolean> =>
+      query(
+        async () =>
+          (await SignalingReplicaModel.query(knex)
+            .findById(id)
+            .patch({ lastSeenAt: raw('now()') })) > 0,
+      ),
+
+    remove: async (id: string): Promise<void> => {
+      await query(() => SignalingReplicaModel.query(knex).deleteById(id));
+    },
+
+    /**
+     * Locks one replica that was silent for longer than `deadAfterMs`, runs `reap` for it, and removes its row. Replicas
+     * that others reap at the moment are skipped.
+     *
+     * @returns whether there was one
+     */
+    reapOne: (deadAfterMs: number, reap: (replica: Replica) => Promise<void>): Promise<boolean> =>
+      query(() =>
+        transaction(knex, async (trx) => {
+          const dead = await SignalingReplicaModel.query(trx)
+            .where('last_seen_at', '<', silentFor(deadAfterMs))
+            .orderBy('last_seen_at')
+            .forUpdate()
+            .skipLocked()
+            .first();
+          if (!dead) return false;
+          await reap({ id: dead.id, url: dead.url });
+          await SignalingReplicaModel.query(trx).deleteById(dead.id);
+          return true;
+        }),
+      ),
+
+    listWithLoad: (): Promise<ReplicaLoad[]> =>
+      query(() =>
+        SignalingReplicaModel.query(knex)
+          .select(
+            'id',
+            'url',
+            raw(
+              '(SELECT count(*)::int FROM media_peer WHERE replica_id = signaling_replica.id)',
+            ).as('peers'),
+          )
+          .orderBy('id')
+          .castTo<ReplicaLoad[]>(),
+      ),
+  };
+}
+
+export type ReplicasRepository = ReturnType<typeof createReplicasRepository>;

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+
+import type { SignalingClient } from '../../common/clients/signaling.ts';
+import type { PeersRepository } from '../../common/db/repositories/peers.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type { PeerMessage } from '../../common/wire/peer.ts';
+import type { MessageBatch, RoutedMessage } from '../../common/wire/signaling.ts';
+import type { SignalingConfig } from '../config.ts';
+import { closeCodes } from '../connection/close-codes.ts';
+import type { SignalingMetrics } from '../metrics.ts';
+import type { Registry } from '../peers/registry.ts';
+import { RecentSet } from './recent-set.ts';
+import { createVolumeMerger } from './volumes.ts';
+
+export interface DispatcherDeps {
+  config: Pick<SignalingConfig, 'fanout'>;
+  metrics: SignalingMetrics;
+  logger: Logger;
+  registry: Registry;
+  peers: PeersRepository;
+  others: SignalingClient;
+  /** The id of this replica's row at the moment. */
+  ownId: () => string;
+}
+
+/** Brings messages to the peers that they are for: those of this replica directly, others through their replicas. */
+export function createDispatcher(deps: DispatcherDeps) {
+  const { config, metrics, logger, registry, peers, others, ownId } = deps;
+  const seen = new RecentSet(config.fanout.batchMemory);
+  const volumes = createVolumeMerger(config.fanout);
+
+  /** Tells every peer of the room on this replica. */
+  function tellLocal(roomName: string, message: PeerMessage, exceptMediaPeerId?: string): void {
+    for (const peer of registry.inRoom(roomName))
+      if (peer.inRoom && peer.mediaPeerId !== exceptMediaPeerId) peer.deliver(message);
+  }
+
+  function route({ to, message }: RoutedMessage): void {
+    if ('roomId' in to) tellLocal(to.roomId, message, to.exceptMediaPeerId);
+    else for (const id of to.mediaPeerIds) registry.get(id)?.deliver(message);
+  }
+
+  /** Tells the peers of the room on the other replicas, with one request for each of those. */
+  async function tellOthers(roomName: string, message: PeerMessage): Promise<void> {
+    const replicas = await peers.replicasOfRoom(roomName);
+    await Promise.all(
+      replicas
+        .filter(({ id }) => id !== ownId())
+        .map(({ url }) =>
+          others
+            .postMessages(url, {
+              batchId: randomUUID(),
+              messages: [{ to: { roomId: roomName }, message }],
+            })
+            .catch((error: unknown) =>
+              logger.warn({ err: error, url, method: message.method }, 'a replica was not told'),
+            ),
+        ),
+    );
+  }
+
+  return {
+    tellLocal,
+    tellOthers,
+
+    /** Everything that a media node or another replica has for this replica's peers. A repeated batch does nothing. */
+    handle(batch: MessageBatch): void {
+      if (!seen.add(batch.batchId)) {
+        metrics.batches.inc({ result: 'repeated' });
+        return;
+      }
+      metrics.batches.inc({ result: 'delivered' });
+      for (const message of batch.messages) route(message);
+      for (const report of batch.volumes) {
+        const present = registry.inRoom(report.roomId).length > 0;
+        if (present)
+          for (const message of volumes.report(report)) tellLocal(report.roomId, message);
+        else volumes.forget(report.roomId);
+      }
+      for (const { mediaPeerId, reason } of batch.lostPeers)
+        registry.get(mediaPeerId)?.close(closeCodes.moved, `lost by the media node: ${reason}`);
+    },
+  };
+}
+
+export type Dispatcher = ReturnType<typeof createDispatcher>;

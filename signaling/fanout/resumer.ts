@@ -1,0 +1,56 @@
+import { isApiError } from '../../common/errors.ts';
+import type { Logger } from '../../common/service/logger.ts';
+
+export interface ResumerDeps {
+  /** Asks the media node; called with everything that was answered since the last call. */
+  resume: (consumerIds: string[]) => Promise<unknown>;
+  retryMs: number;
+  logger: Logger;
+}
+
+/**
+ * Resumes the consumers that a client has answered for: one call for all answers of the same tick, and while a call is
+ * under way the next ones gather. A failure that may pass is tried again, since what stays paused is a frozen picture.
+ */
+export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
+  let waiting = new Set<string>();
+  let scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  let running = false;
+  let closed = false;
+
+  const schedule = (): void => {
+    if (!closed && !running && scheduled === undefined && waiting.size > 0)
+      scheduled = setImmediate(() => void flush());
+  };
+
+  async function flush(): Promise<void> {
+    scheduled = undefined;
+    if (closed) return;
+    const ids = [...waiting];
+    waiting = new Set();
+    running = true;
+    let retry = false;
+    try {
+      await resume(ids);
+    } catch (error) {
+      retry = isApiError(error) && error.retryable;
+      if (retry) for (const id of ids) waiting.add(id);
+      logger.warn({ err: error, consumers: ids.length, retry }, 'consumers were not resumed');
+    }
+    running = false;
+    if (retry && !closed) scheduled = setTimeout(() => void flush(), retryMs);
+    else schedule();
+  }
+
+  return {
+    add(consumerId: string): void {
+      waiting.add(consumerId);
+      schedule();
+    },
+    close(): void {
+      closed = true;
+      clearImmediate(scheduled as NodeJS.Immediate | undefined);
+      clearTimeout(scheduled as NodeJS.Timeout | undefined);
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import Router from '@koa/router';
+import type Koa from 'koa';
+
+import { createHttpApp, requireServiceToken } from '../../common/service/http.ts';
+import { parseOrThrow } from '../../common/validate.ts';
+import { closePeerRequest, messageBatch } from '../../common/wire/signaling.ts';
+import type { Services } from '../services.ts';
+
+type Deps = Pick<
+  Services,
+  'config' | 'logger' | 'metrics' | 'dispatcher' | 'registry' | 'membership' | 'placements'
+>;
+
+/** The API for media nodes and other replicas, with the probes and metrics. */
+export function createInternalApp(deps: Deps): Koa {
+  const { config, logger, metrics, dispatcher, registry } = deps;
+  const app = createHttpApp({
+    logger,
+    metrics,
+    bodyLimitBytes: config.internal.bodyLimitBytes,
+    // What was known once stays usable: neither an outage of Postgres nor one of the API takes readiness away.
+    readiness: () => [
+      ...(deps.placements.synced ? [] : ['rooms and pools from the Kubernetes API']),
+      ...(deps.membership.everRegistered ? [] : ['registration in Postgres']),
+    ],
+  });
+  const router = new Router({ prefix: '/internal' });
+  router.use(requireServiceToken('signaling', config.serviceAuth.secret));
+  router.post('/messages', (ctx) => {
+    dispatcher.handle(parseOrThrow(messageBatch, ctx.request.body, 'body'));
+    ctx.body = {};
+  });
+  router.post('/peers/:mediaPeerId/close', (ctx) => {
+    const { code, reason } = parseOrThrow(closePeerRequest, ctx.request.body, 'body');
+    // A connection that is gone already is what was wanted.
+    registry.get(ctx.params['mediaPeerId'] ?? '')?.close(code, reason);
+    ctx.body = {};
+  });
+  app.use(router.routes()).use(router.allowedMethods());
+  return app;
+}

@@ -1,0 +1,128 @@
+import type { Knex } from 'knex';
+import { Counter, Gauge, Histogram } from 'prom-client';
+
+import {
+  createServiceMetrics,
+  durationBuckets,
+  type ServiceMetrics,
+} from '../common/service/metrics.ts';
+
+/** The signaling service's own metrics. Labels are bounded: no room or peer ids. */
+export interface SignalingMetrics extends ServiceMetrics {
+  connections: Gauge;
+  connects: Counter<'result'>;
+  closes: Counter<'code'>;
+  peers: Gauge<'dialect'>;
+  requestDuration: Histogram<'method' | 'code'>;
+  forwardDuration: Histogram<'method' | 'code'>;
+  joinDuration: Histogram;
+  messages: Counter<'direction' | 'kind' | 'method'>;
+  malformedFrames: Counter;
+  unknownNotifications: Counter;
+  refusals: Counter<'limit'>;
+  batches: Counter<'result'>;
+  leaves: Counter<'result'>;
+  reaped: Counter;
+}
+
+export function createSignalingMetrics(): SignalingMetrics {
+  const service = createServiceMetrics();
+  const registers = [service.registry];
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Histogram<L>({
+      name: `kube_sfu_signaling_${name}`,
+      help,
+      labelNames,
+      buckets: durationBuckets,
+      registers,
+    });
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter<L>({ name: `kube_sfu_signaling_${name}`, help, labelNames, registers });
+  return {
+    ...service,
+    connections: new Gauge({
+      name: 'kube_sfu_signaling_websocket_connections',
+      help: 'Open WebSocket connections.',
+      registers,
+    }),
+    connects: counter(
+      'websocket_connects_total',
+      'Tries to open a WebSocket, by result: accepted, or the error code of the refusal.',
+      ['result'],
+    ),
+    closes: counter('websocket_closes_total', 'Closed WebSocket connections, by close code.', [
+      'code',
+    ]),
+    peers: new Gauge({
+      name: 'kube_sfu_signaling_peers',
+      help: 'Joined peers with a WebSocket at this replica, by dialect.',
+      labelNames: ['dialect'],
+      registers,
+    }),
+    requestDuration: histogram(
+      'request_duration_seconds',
+      'Time to answer a client’s request, by method and by ok or error code.',
+      ['method', 'code'],
+    ),
+    forwardDuration: histogram(
+      'forward_duration_seconds',
+      'Time that the producer service took for a forwarded request, retries included, by method and by ok or error code.',
+      ['method', 'code'],
+    ),
+    joinDuration: new Histogram({
+      name: 'kube_sfu_signaling_join_duration_seconds',
+      help: 'Time from a client’s join request to its answer.',
+      buckets: durationBuckets,
+      registers,
+    }),
+    messages: counter(
+      'messages_total',
+      'Messages from and to clients, by direction, kind and method.',
+      ['direction', 'kind', 'method'],
+    ),
+    malformedFrames: counter('malformed_frames_total', 'Frames that were no messages.', []),
+    unknownNotifications: counter(
+      'unknown_notifications_total',
+      'Notifications of clients with a method that does not exist.',
+      [],
+    ),
+    refusals: counter('refusals_total', 'Refusals by a limit, by the limit.', ['limit']),
+    batches: counter(
+      'batches_total',
+      'Batches of messages from media nodes and replicas, by result: delivered or repeated.',
+      ['result'],
+    ),
+    leaves: counter(
+      'leaves_total',
+      'Peers that left, by result: done, or retried because Postgres was away.',
+      ['result'],
+    ),
+    reaped: counter(
+      'reaped_replicas_total',
+      'Dead replicas whose peers this one took leave of.',
+      [],
+    ),
+  };
+}
+
+interface PoolNumbers {
+  numUsed: () => number;
+  numFree: () => number;
+  numPendingAcquires: () => number;
+}
+
+/** Shows the use of the database connections, read at each scrape. */
+export function observePool(metrics: ServiceMetrics, knex: Knex): void {
+  const pool = (knex.client as { pool: PoolNumbers }).pool;
+  new Gauge({
+    name: 'kube_sfu_db_pool_connections',
+    help: 'Database connections of this process, by state: used, free, or pending for queries that wait for one.',
+    labelNames: ['state'],
+    registers: [metrics.registry],
+    collect() {
+      this.set({ state: 'used' }, pool.numUsed());
+      this.set({ state: 'free' }, pool.numFree());
+      this.set({ state: 'pending' }, pool.numPendingAcquires());
+    },
+  });
+}

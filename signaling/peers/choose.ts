@@ -1,0 +1,40 @@
+import type { BindingCount } from '../../common/db/repositories/peers.ts';
+import { ApiError } from '../../common/errors.ts';
+import type { MediaRoom, Placement } from '../../common/resources/types.ts';
+import { readyPlacements } from '../placement/placements.ts';
+
+export interface ChosenRouters {
+  producer: Placement;
+  consumer: Placement;
+}
+
+type Side = 'producerRouterId' | 'consumerRouterId';
+
+function leastLoaded(
+  placements: Placement[],
+  counts: BindingCount[],
+  side: Side,
+): Placement | undefined {
+  const load = ({ routerId }: Placement): number =>
+    counts.filter((count) => count[side] === routerId).reduce((sum, { peers }) => sum + peers, 0);
+  const [first] = placements
+    .map((placement) => ({ placement, load: load(placement) }))
+    .sort((a, b) => a.load - b.load || a.placement.routerId.localeCompare(b.placement.routerId));
+  return first?.placement;
+}
+
+/**
+ * Binds a peer to the routers with the fewest peers. A router that serves both sides serves both for the same peer, so
+ * that it needs no pipe for what it watches on it.
+ *
+ * @throws {ApiError} `room_not_ready` when a side has no router that takes peers
+ */
+export function chooseRouters(room: MediaRoom, counts: BindingCount[]): ChosenRouters {
+  const { producers, consumers } = readyPlacements(room);
+  const producer = leastLoaded(producers, counts, 'producerRouterId');
+  const consumer =
+    producer?.role === 'Both' ? producer : leastLoaded(consumers, counts, 'consumerRouterId');
+  if (!producer || !consumer)
+    throw new ApiError('room_not_ready', `room ${room.metadata.name} has no router for the peer`);
+  return { producer, consumer };
+}

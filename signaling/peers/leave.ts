@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { MediaNodeClient } from '../../common/clients/media-node.ts';
+import type { PeerRow, PeersRepository } from '../../common/db/repositories/peers.ts';
+import { isApiError } from '../../common/errors.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type { PeerMessage } from '../../common/wire/peer.ts';
+import type { SignalingConfig } from '../config.ts';
+import type { Dispatcher } from '../fanout/dispatcher.ts';
+import type { SignalingMetrics } from '../metrics.ts';
+import type { Placements } from '../placement/placements.ts';
+
+/** A connection that ends, or has ended. */
+export interface Departure {
+  mediaPeerId: string;
+  roomName: string;
+  peerId: string;
+  /** Whether the others in the room know of it. */
+  joined: boolean;
+  /** The nodes that hold its objects. */
+  nodeUrls: string[];
+}
+
+export interface LeaverDeps {
+  config: Pick<SignalingConfig, 'leave'>;
+  metrics: SignalingMetrics;
+  logger: Logger;
+  nodes: MediaNodeClient;
+  peers: PeersRepository;
+  placements: Placements;
+  dispatcher: Dispatcher;
+}
+
+/** Ends connections in the tables, at the media nodes, and for the others in the room. */
+export function createLeaver(deps: LeaverDeps) {
+  const { config, metrics, logger, nodes, peers, placements, dispatcher } = deps;
+  const stop = new AbortController();
+  const background = new Set<Promise<unknown>>();
+
+  /** A node that can't be told closes by itself what it holds for connections that have no row. */
+  async function closeAtNodes({ mediaPeerId, nodeUrls }: Departure): Promise<void> {
+    await Promise.all(
+      [...new Set(nodeUrls)].map((url) =>
+        nodes
+          .deletePeer(url, mediaPeerId)
+          .catch((error: unknown) =>
+            logger.warn({ err: error, url, mediaPeerId }, 'a media node was not told of a leave'),
+          ),
+      ),
+    );
+  }
+
+  const closedMessage = ({ peerId }: Departure): PeerMessage => ({
+    method: 'peerClosed',
+    data: { peerId },
+  });
+
+  /**
+   * Tells the room, unless a newer connection of the same peer has taken this one's place: whoever replaced it has told,
+   * and a late word would remove the newer one.
+   */
+  async function tellRoom(departure: Departure, removed: boolean): Promise<void> {
+    const { roomName, peerId, joined } = departure;
+    if (!joined) return;
+    if (!removed && (await peers.find(roomName, peerId))) return;
+    dispatcher.tellLocal(roomName, closedMessage(departure));
+    await dispatcher.tellOthers(roomName, closedMessage(departure));
+  }
+
+  async function removeWithRetries(departure: Departure): Promise<void> {
+    let pauseMs = config.leave.retryMinMs;
+    while (!stop.signal.aborted) {
+      await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, config.leave.retryMaxMs);
+      try {
+        await tellRoom(departure, await peers.remove(departure.mediaPeerId));
+        return;
+      } catch (error) {
+        if (!isApiError(error, 'store_unavailable')) throw error;
+      }
+    }
+  }
+
+  function inBackground(work: Promise<unknown>): void {
+    const task = work
+      .catch((error: unknown) => logger.error({ err: error }, 'leave failed'))
+      .finally(() => background.delete(task));
+    background.add(task);
+  }
+
+  /**
+   * The row goes first: a media node can write nothing for a connection without one, so what it closes afterwards is all
+   * there is. While Postgres is away the nodes and the peers here are told at once, and the row is deleted when it is back.
+   */
+  async function leave(departure: Departure): Promise<void> {
+    try {
+      const removed = await peers.remove(departure.mediaPeerId);
+      await Promise.all([closeAtNodes(departure), tellRoom(departure, removed)]);
+      metrics.leaves.inc({ result: 'done' });
+    } catch (error) {
+      logger.warn({ err: error, mediaPeerId: departure.mediaPeerId }, 'leave goes on later');
+      metrics.leaves.inc({ result: 'retried' });
+      if (departure.joined) dispatcher.tellLocal(departure.roomName, closedMessage(departure));
+      inBackground(removeWithRetries(departure));
+      await closeAtNodes(departure);
+    }
+  }
+
+  const urlOf = (roomName: string, routerId: string): string[] => {
+    const placement = placements.router(roomName, routerId);
+    return placement ? [placement.url] : [];
+  };
+
+  const departureOf = (row: PeerRow): Departure => ({
+    mediaPeerId: row.id,
+    roomName: row.roomId,
+    peerId: row.peerId,
+    joined: row.joinedAt !== null,
+    nodeUrls: [
+      ...urlOf(row.roomId, row.producerRouterId),
+      ...urlOf(row.roomId, row.consumerRouterId),
+    ],
+  });
+
+  return {
+    /** Repeatable; what fails is logged, or tried again in the background. */
+    leave,
+    leaveRow: (row: PeerRow): Promise<void> => leave(departureOf(row)),
+
+    /** The rest of the leave of a connection whose row a newer one has replaced. Resolves when the room was told. */
+    async replaced(row: PeerRow): Promise<void> {
+      const departure = departureOf(row);
+      inBackground(closeAtNodes(departure));
+      await tellRoom(departure, true);
+    },
+
+    /** Ends the retries, and waits for what is under way. */
+    async close(): Promise<void> {
+      stop.abort();
+      await Promise.all(background);
+    },
+  };
+}
+
+export type Leaver = ReturnType<typeof createLeaver>;

@@ -1,0 +1,156 @@
+import { ApiError, isApiError } from '../../common/errors.ts';
+import { isConditionTrue } from '../../common/resources/conditions.ts';
+import type { MediaRoom, MediaWorker, Placement } from '../../common/resources/types.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type { SignalingConfig } from '../config.ts';
+import { Informer, type Change } from './informer.ts';
+import type { Kube } from './kube.ts';
+import { roomIdAnnotation, roomNameOf } from './room-name.ts';
+
+export interface PlacementsDeps {
+  config: Pick<SignalingConfig, 'kubernetes' | 'rooms'>;
+  kube: Kube;
+  logger: Logger;
+}
+
+const servesProducers = ({ role }: Placement): boolean => role !== 'Consumer';
+const servesConsumers = ({ role }: Placement): boolean => role !== 'Producer';
+
+/** The room's routers that take peers now, by side. */
+export function readyPlacements(room: MediaRoom): {
+  producers: Placement[];
+  consumers: Placement[];
+} {
+  const ready = (room.status?.placements ?? []).filter(({ state }) => state === 'Ready');
+  return { producers: ready.filter(servesProducers), consumers: ready.filter(servesConsumers) };
+}
+
+/** Whether a peer can be bound on both sides. */
+const isUsable = (room: MediaRoom): boolean => {
+  const { producers, consumers } = readyPlacements(room);
+  return producers.length > 0 && consumers.length > 0;
+};
+
+export const isDeleting = (room: MediaRoom): boolean =>
+  room.metadata.deletionTimestamp !== undefined;
+
+export const isRoomReady = (room: MediaRoom): boolean =>
+  isConditionTrue(room.status?.conditions, 'Ready');
+
+/** The id that clients know the room by. */
+export const roomIdOf = (room: MediaRoom): string =>
+  room.metadata.annotations?.[roomIdAnnotation] ?? room.metadata.name;
+
+/** Rooms and pools as the Kubernetes API shows them, and the making of rooms on first join. */
+export function createPlacements({ config, kube, logger }: PlacementsDeps) {
+  const timing = config.kubernetes;
+  const rooms = new Informer<MediaRoom>({
+    what: 'mediarooms',
+    source: kube.source('mediarooms'),
+    timing,
+    logger,
+  });
+  const pools = new Informer<MediaWorker>({
+    what: 'mediaworkers',
+    source: kube.source('mediaworkers'),
+    timing,
+    logger,
+  });
+
+  const mayCreate = (): boolean => pools.list().some(({ spec }) => spec.rooms.createOnJoin);
+
+  async function createFor(roomId: string, name: string): Promise<void> {
+    try {
+      await kube.createRoom({
+        name,
+        // Nobody asked for this room by itself: it goes when it is empty.
+        spec: { idlePolicy: { action: 'Delete' } },
+        annotations: { [roomIdAnnotation]: roomId },
+      });
+      logger.info({ room: name }, 'room made on first join');
+    } catch (error) {
+      // Another replica, or another join, was faster.
+      if (!isApiError(error, 'conflict')) throw error;
+    }
+  }
+
+  /** Resolves at the room's next change, or after `waitMs`. */
+  const nextChange = (name: string, waitMs: number): Promise<void> =>
+    new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        off();
+        offPools();
+        resolve();
+      };
+      const timer = setTimeout(end, Math.max(0, waitMs));
+      const off = rooms.onChange((change) => change.name === name && end());
+      const offPools = pools.onChange(() => !rooms.get(name) && end());
+    });
+
+  function notReady(name: string): ApiError {
+    const room = rooms.get(name);
+    if (!rooms.synced || !pools.synced)
+      return new ApiError(
+        'room_not_ready',
+        'the rooms are not known yet: the Kubernetes API is away',
+      );
+    const condition = room?.status?.conditions?.find(({ type }) => type === 'Ready');
+    const why = condition?.message ?? 'it was not placed in time';
+    return new ApiError('room_not_ready', `room ${name} is not ready: ${why}`);
+  }
+
+  /**
+   * The room that this id stands for, once peers can be bound to it. It is made where it does not exist and a pool allows
+   * that. A room that is ready in part only takes peers after a short wait, so that its first peers spread over all of it.
+   *
+   * @throws {ApiError} `room_not_found`, or `room_not_ready` after the time-out
+   */
+  async function prepare(roomId: string): Promise<MediaRoom> {
+    const name = roomNameOf(roomId);
+    const start = Date.now();
+    const deadline = start + config.rooms.readyTimeoutMs;
+    const partialAt = start + config.rooms.partialAfterMs;
+    let creating: Promise<void> | undefined;
+    for (;;) {
+      const room = rooms.get(name);
+      const now = Date.now();
+      const usable = room !== undefined && !isDeleting(room) && isUsable(room);
+      if (usable && (isRoomReady(room) || now >= partialAt)) return room;
+      if (!room && rooms.synced && pools.synced && !creating) {
+        if (!mayCreate())
+          throw new ApiError(
+            'room_not_found',
+            `room ${roomId} does not exist, and no pool lets a join make it`,
+          );
+        creating = createFor(roomId, name);
+        await creating;
+      }
+      if (now >= deadline) throw notReady(name);
+      await nextChange(name, (usable ? Math.min(partialAt, deadline) : deadline) - Date.now());
+    }
+  }
+
+  return {
+    start: (): void => {
+      rooms.start();
+      pools.start();
+    },
+    stop: async (): Promise<void> => {
+      await Promise.all([rooms.stop(), pools.stop()]);
+    },
+    get synced(): boolean {
+      return rooms.synced && pools.synced;
+    },
+    prepare,
+    room: (name: string) => rooms.get(name),
+    rooms: () => rooms.list(),
+    pools: () => pools.list(),
+    /** A router of the room, whatever its state. */
+    router: (roomName: string, routerId: string): Placement | undefined =>
+      rooms.get(roomName)?.status?.placements?.find((item) => item.routerId === routerId),
+    onRoomChange: (listener: (change: Change<MediaRoom>) => void) => rooms.onChange(listener),
+  };
+}
+
+export type Placements = ReturnType<typeof createPlacements>;

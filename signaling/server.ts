@@ -1,0 +1,138 @@
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { createServiceTokenSigner } from '../common/auth/service-token.ts';
+import { createMediaNodeClient } from '../common/clients/media-node.ts';
+import { createSignalingClient } from '../common/clients/signaling.ts';
+import { createKnex } from '../common/db/knex.ts';
+import { createPeersRepository } from '../common/db/repositories/peers.ts';
+import { createReplicasRepository } from '../common/db/repositories/replicas.ts';
+import { closeServer, listen } from '../common/service/http.ts';
+import type { Logger } from '../common/service/logger.ts';
+import type { SignalingConfig } from './config.ts';
+import { acceptWebSockets } from './connection/accept.ts';
+import { closeCodes } from './connection/close-codes.ts';
+import { createDispatcher } from './fanout/dispatcher.ts';
+import { createInternalApp } from './http/internal.ts';
+import { createPublicApp } from './http/public.ts';
+import { createSignalingMetrics, observePool } from './metrics.ts';
+import { createLeaver } from './peers/leave.ts';
+import { createMembership } from './peers/membership.ts';
+import { createReaper } from './peers/reaper.ts';
+import { createRegistry } from './peers/registry.ts';
+import { createKube, loadKubeConfig } from './placement/kube.ts';
+import { closeMovedPeers } from './placement/moves.ts';
+import { createPlacements } from './placement/placements.ts';
+import type { Services } from './services.ts';
+
+export interface SignalingServer {
+  publicPort: number;
+  internalPort: number;
+  /** Closes every socket so that its client goes elsewhere, takes leave of the peers, and stops. Repeatable. */
+  close: () => Promise<void>;
+}
+
+/** Puts the parts together; nothing runs yet. `internalUrl` is asked for when the replica registers. */
+function compose(config: SignalingConfig, logger: Logger, internalUrl: string): Services {
+  const metrics = createSignalingMetrics();
+  const knex = createKnex(config.database);
+  observePool(metrics, knex);
+  const peers = createPeersRepository(knex);
+  const replicas = createReplicasRepository(knex);
+  const signToken = createServiceTokenSigner({ ...config.serviceAuth, issuer: 'signaling' });
+  const client = { config: config.httpClient, metrics, signToken };
+  const nodes = createMediaNodeClient(client);
+  const others = createSignalingClient(client);
+  const kube = createKube(config.kubernetes, loadKubeConfig(config.kubernetes.kubeconfig));
+  const placements = createPlacements({ config, kube, logger });
+  const registry = createRegistry();
+  const base = { config, logger, metrics, knex, peers, replicas, nodes, others, kube, placements };
+  const membership = createMembership({
+    config,
+    logger,
+    replicas,
+    url: internalUrl,
+    onExpelled: () => {
+      for (const peer of registry.all()) peer.close(closeCodes.restart, 'the replica starts over');
+    },
+  });
+  const dispatcher = createDispatcher({ ...base, registry, ownId: () => membership.id });
+  const leaver = createLeaver({
+    ...base,
+    dispatcher,
+    // The leave of one peer must not wait for a silent node longer than that.
+    nodes: createMediaNodeClient({
+      ...client,
+      config: { ...config.httpClient, timeoutMs: config.leave.nodeTimeoutMs },
+    }),
+  });
+  return { ...base, registry, membership, dispatcher, leaver };
+}
+
+/** Waits until every session is closed and left, but not for ever: a socket that hangs must not keep the process. */
+async function closeSessions({ registry, config }: Services): Promise<void> {
+  const sessions = registry.all();
+  for (const session of sessions) session.close(closeCodes.restart, 'the replica stops');
+  const ended = Promise.all(sessions.map((session) => session.ended));
+  const enough = new AbortController();
+  await Promise.race([
+    ended.finally(() => enough.abort()),
+    sleep(config.shutdownTimeoutMs * 0.7, undefined, { signal: enough.signal }).catch(
+      () => undefined,
+    ),
+  ]);
+}
+
+async function listenPublic(services: Services): Promise<{ server: Server; stop: () => void }> {
+  const { host, port } = services.config.public;
+  const app = acceptWebSockets(createPublicApp(services), services);
+  const server = app.listen(port, host);
+  const sockets = app.ws.server;
+  // It repeats the errors of the HTTP server, which are handled there.
+  sockets?.on('error', () => undefined);
+  await once(server, 'listening');
+  return { server, stop: () => sockets?.close() };
+}
+
+/**
+ * Starts one replica. It serves as soon as it listens: while Postgres or the Kubernetes API is away, connections are
+ * refused with an error that says so.
+ */
+export async function startSignaling(
+  config: SignalingConfig,
+  { logger }: { logger: Logger },
+): Promise<SignalingServer> {
+  let handle: ReturnType<ReturnType<typeof createInternalApp>['callback']> | undefined;
+  const internal = createServer((request, response) => void handle?.(request, response));
+  const internalPort = await listen(internal, config.internal);
+  const url = config.internal.url ?? `http://${config.internal.host}:${internalPort}`;
+  const services = compose(config, logger, url);
+  handle = createInternalApp(services).callback();
+  const { placements, membership, leaver, knex, registry } = services;
+  const reaper = createReaper(services);
+  placements.onRoomChange((change) => closeMovedPeers(registry, change));
+  placements.start();
+  await membership.start();
+  reaper.start();
+  const { server, stop } = await listenPublic(services);
+  const publicPort = (server.address() as AddressInfo).port;
+  logger.info({ publicPort, internalPort, url }, 'signaling replica started');
+
+  async function close(): Promise<void> {
+    stop();
+    const closed = closeServer(server);
+    await closeSessions(services);
+    await reaper.stop();
+    await leaver.close();
+    await membership.stop();
+    await placements.stop();
+    server.closeAllConnections();
+    await closed;
+    await closeServer(internal);
+    await knex.destroy();
+  }
+  let closing: Promise<void> | undefined;
+  return { publicPort, internalPort, close: () => (closing ??= close()) };
+}
