@@ -5,6 +5,7 @@ import { formatKey, podUrl, type Pod, type PodClient } from '../cluster.ts';
 import type { Clock } from '../runtime/clock.ts';
 import {
   isCutOff,
+  isPodReady,
   mayRun,
   observeAnswer,
   observePod,
@@ -44,6 +45,7 @@ export class NodeMonitor {
   #cancelRound: (() => void) | undefined;
   #closed = false;
   #round: Promise<void> = Promise.resolve();
+  readonly #extra = new Set<Promise<void>>();
 
   constructor(deps: MonitorDeps) {
     this.#deps = deps;
@@ -83,7 +85,7 @@ export class NodeMonitor {
     this.#closed = true;
     this.#unwatch?.();
     this.#cancelRound?.();
-    await this.#round;
+    await Promise.all([this.#round, ...this.#extra]);
   }
 
   #runRound(): void {
@@ -100,7 +102,17 @@ export class NodeMonitor {
 
   #seePod(pod: Pod): void {
     const key = formatKey(pod.metadata);
-    this.#put(key, observePod(pod, podUrl(pod), this.#nodes.get(key)));
+    const before = this.#nodes.get(key);
+    const after = observePod(pod, podUrl(pod), before);
+    this.#put(key, after);
+    // A node that has just become ready needn't wait for the next round.
+    if (before && isPodReady(pod) && !isPodReady(before.pod)) this.#track(this.#pollOne(after));
+  }
+
+  /** Lets {@link close} wait for a poll that runs outside the rounds. */
+  #track(poll: Promise<void>): void {
+    const tracked = poll.finally(() => this.#extra.delete(tracked));
+    this.#extra.add(tracked);
   }
 
   async #pollOne({ pod, url }: ObservedNode): Promise<void> {

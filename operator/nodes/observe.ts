@@ -34,6 +34,10 @@ export const mayRun = (pod: Pod): boolean => {
   return container === undefined || container.state.running !== undefined;
 };
 
+export const isPodReady = ({ status }: Pod): boolean =>
+  status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ??
+  false;
+
 export function observePod(pod: Pod, url: string | undefined, before?: ObservedNode): ObservedNode {
   const known = before?.pod.metadata.uid === pod.metadata.uid ? before : undefined;
   const fresh: ObservedNode = {
