@@ -46,7 +46,9 @@ async function main(): Promise<void> {
       },
     );
   };
+  const abort = new AbortController();
   const starting = startPlatform({
+    signal: abort.signal,
     dir: demoDir,
     signalingPorts,
     consumers: options.consumers,
@@ -56,12 +58,19 @@ async function main(): Promise<void> {
     logLevel: options.logLevel,
     say,
   });
-  // A signal during the start waits for what is half started, and then stops it.
-  stop = async () => (await starting).stop();
+  // A start that is given up stops what it has started before it fails.
+  stop = async () => {
+    abort.abort(new Error('stopped during the start'));
+    await starting.then((platform) => platform.stop()).catch(() => undefined);
+  };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
 
-  const platform = await starting;
+  const platform = await starting.catch((error: unknown) => {
+    // Stopped on request: the signal's handler ends the process.
+    if (stopping) return new Promise<never>(() => undefined);
+    throw error;
+  });
   const page = await startPageServer({
     host: '127.0.0.1',
     port: options.pagePort,

@@ -27,6 +27,8 @@ export interface PlatformOptions {
   databaseUrl?: string | undefined;
   logLevel: string;
   say: (line: string) => void;
+  /** Aborts the start: what was started is stopped again. */
+  signal?: AbortSignal;
 }
 
 export interface ReplicaAddress {
@@ -194,6 +196,6 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
     children,
     stop: () => stopAll(stops),
   };
-  await waitUntilReady(platform, say);
+  await waitUntilReady(platform, say, options.signal);
   return platform;
 }

@@ -12,8 +12,8 @@ interface Awaited {
 }
 
 async function waitingForPools(kubeconfig: string): Promise<string[]> {
-  const pools = await listMediaWorkers(kubeconfig).catch(() => undefined);
-  if (!pools) return ['operator'];
+  const pools = await listMediaWorkers(kubeconfig).catch(messageOf);
+  if (typeof pools === 'string') return [`operator (${pools})`];
   return pools
     .filter(({ spec, status }) => (status?.readyReplicas ?? 0) < spec.replicas)
     .map(({ metadata, spec, status }) => {
@@ -37,10 +37,12 @@ async function waitingForReplica(replica: Awaited['replicas'][number]): Promise<
 export async function waitUntilReady(
   { kubeconfig, replicas }: Awaited,
   say: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<void> {
   const startedAt = Date.now();
   let saidAt = startedAt;
   for (;;) {
+    signal?.throwIfAborted();
     const waitingFor = (
       await Promise.all([waitingForPools(kubeconfig), ...replicas.map(waitingForReplica)])
     ).flat();

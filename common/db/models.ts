@@ -4,7 +4,10 @@ import type { NodeRole } from '../wire/media-node.ts';
 import type { Device, Direction, Grants } from '../wire/peer.ts';
 import type { MediaKind, RtpCapabilities } from '../wire/rtp.ts';
 
-/** The session tables as Objection models, columns in camel case. Only the repositories beside this file use them. */
+/**
+ * The session tables as Objection models. Rows have camel case properties; queries name the columns as they are
+ * (`where('instance_id', …)`).
+ */
 class Row extends Model {
   static override columnNameMappers = snakeCaseMappers();
   static override useLimitInFirst = true;
