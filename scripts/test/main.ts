@@ -14,7 +14,7 @@ const resultsDir = path.join(root, '.run', 'test-results');
 const MINUTE = 60_000;
 
 const suites = [
-  { name: 'unit', args: ['--testMatch', '**/*.test.{ts,tsx}', '!<rootDir>/e2e/**'], timeout: 30 },
+  { name: 'unit', args: ['--testMatch', '**/*.test.{ts,tsx}', `!${root}/e2e/**`], timeout: 30 },
   { name: 'e2e', args: ['--testMatch', '<rootDir>/e2e/**/*.test.ts', '--runInBand'], timeout: 35 },
 ];
 
