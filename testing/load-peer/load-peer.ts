@@ -89,6 +89,7 @@ export class LoadPeer {
   readonly #consumers = new Map<string, LoadConsumer>();
   readonly #bySsrc = new Map<number, LoadConsumer>();
   readonly #dataConsumers = new Set<string>();
+  readonly #left = new Set<string>();
   readonly #errors: string[] = [];
   readonly #watchers = new Set<() => void>();
   #protoo!: ProtooClient;
@@ -136,6 +137,11 @@ export class LoadPeer {
 
   get consumers(): ReadonlyMap<string, LoadConsumer> {
     return this.#consumers;
+  }
+
+  /** Whether a peer of this name has left since this one joined. */
+  hasLeft(peerId: string): boolean {
+    return this.#left.has(peerId);
   }
 
   get closed(): boolean {
@@ -320,6 +326,8 @@ export class LoadPeer {
       const consumer = this.#consumers.get(consumerId);
       if (consumer) this.#bySsrc.delete(consumer.ssrc);
       this.#consumers.delete(consumerId);
+    } else if (method === 'peerClosed') {
+      this.#left.add(z.object({ peerId: z.string() }).parse(data).peerId);
     } else if (method === 'dataConsumerClosed') {
       this.#dataConsumers.delete(
         z.object({ dataConsumerId: z.string() }).parse(data).dataConsumerId,

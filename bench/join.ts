@@ -1,0 +1,167 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { startPlatform } from '../demo/platform.ts';
+import { freePort } from '../demo/ports.ts';
+import { Room, type JoinTimes } from './room.ts';
+import { startRecordingPostgres, type RecordingPostgres } from './statement-log.ts';
+import { median, percentile, sum } from './statistics.ts';
+
+export interface JoinOptions {
+  /** Room sizes, the joining peer counted. */
+  sizes: number[];
+  /** Joins for each size. */
+  rounds: number;
+  /** No further round is begun for a size after this many seconds. */
+  secondsPerSize: number;
+  packetsPerSecond: number;
+  /** Prints the statements of a join. */
+  verbose: boolean;
+  say: (line: string) => void;
+}
+
+export interface JoinResult {
+  size: number;
+  rounds: number;
+  /** Join request to answer, in milliseconds. */
+  answered: { p50: number; p99: number };
+  /** Join request to the last `newConsumer` request, in milliseconds. */
+  lastConsumer: { p50: number; p99: number };
+  /** Consumers that one join makes. */
+  consumers: number;
+  /** Consumers made in a second of these joins. */
+  consumersPerSecond: number;
+  /** Consumers made in a second while the room was filled, two peers at a time. */
+  fillConsumersPerSecond: number | undefined;
+  /** Statements that all services ran for one join. */
+  statements: number;
+}
+
+/** Ports apart from the demo's and the tests', so that those may run too. */
+const ports = { rtc: 42_000, nodeApi: 17_000 };
+const consumerNodes = 2;
+/** Rest between two joins, so that one's end is not the other's beginning. */
+const pauseMs = 50;
+/** Rounds in which statements are counted, and the idle time that shows which ones run by the clock. */
+const counting = { rounds: 5, idleMs: 12_000, settleMs: 500 };
+
+interface Measured {
+  room: Room;
+  size: number;
+  postgres: RecordingPostgres;
+}
+
+/** Statements without their values, so that the same one is recognised. */
+const normalise = (statement: string): string =>
+  statement
+    .replaceAll(/\$\d+(, ?\$\d+)*/g, '$n')
+    .replaceAll(/(\(\$n\))(, ?\(\$n\))+/g, '$1')
+    .replaceAll(/'[^']*'/g, "'…'");
+
+/** Statements that run without any join: heartbeats and sweeps. Transaction brackets are not told apart by their text. */
+async function backgroundStatements(postgres: RecordingPostgres): Promise<Set<string>> {
+  const idle = await postgres.record(() => sleep(counting.idleMs));
+  return new Set(idle.map(normalise));
+}
+
+function describeStatements(statements: string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const each of statements.map(normalise)) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return [...counts].map(([text, count]) => `  ${count} × ${text.slice(0, 160)}`);
+}
+
+async function countStatements(
+  { room, size, postgres }: Measured,
+  { say, verbose }: JoinOptions,
+): Promise<number> {
+  const background = await backgroundStatements(postgres);
+  const counts: number[] = [];
+  for (let round = 0; round < counting.rounds; round++) {
+    const peer = await room.connect(`counted-${size}-${round}`);
+    const recorded = await postgres.record(async () => {
+      await room.join(peer);
+      await sleep(counting.settleMs);
+    });
+    await room.leave(peer);
+    const own = recorded.filter((statement) => !background.has(normalise(statement)));
+    counts.push(own.length);
+    if (verbose && round === 0) for (const line of describeStatements(own)) say(line);
+  }
+  return median(counts);
+}
+
+async function measureRounds({ room, size }: Measured, options: JoinOptions): Promise<JoinTimes[]> {
+  const deadline = performance.now() + options.secondsPerSize * 1000;
+  const times: JoinTimes[] = [];
+  for (let round = 0; round < options.rounds && performance.now() < deadline; round++) {
+    const peer = await room.connect(`joiner-${size}-${round}`);
+    times.push(await room.join(peer));
+    await room.leave(peer);
+    await sleep(pauseMs);
+  }
+  return times;
+}
+
+async function measureSize(measured: Measured, options: JoinOptions): Promise<JoinResult> {
+  const { room, size } = measured;
+  const { say } = options;
+  say(`room of ${size}: ${size - 1} publishing peers come in`);
+  const filled = await room.fill(size - 1);
+  say(`room of ${size}: up to ${options.rounds} joins, ${options.secondsPerSize} s at most`);
+  const times = await measureRounds(measured, options);
+  say(`room of ${size}: counting statements`);
+  const statements = await countStatements(measured, options);
+  for (const error of room.errors()) say(`  ${error}`);
+  const spread = (values: number[]) => ({ p50: median(values), p99: percentile(values, 99) });
+  const lastConsumer = times.map((each) => each.lastConsumer);
+  const consumers = times.map((each) => each.consumers);
+  return {
+    size,
+    rounds: times.length,
+    answered: spread(times.map((each) => each.answered)),
+    lastConsumer: spread(lastConsumer),
+    consumers: median(consumers),
+    consumersPerSecond: (1000 * sum(consumers)) / sum(lastConsumer),
+    fillConsumersPerSecond:
+      filled.consumers > 0 ? (1000 * filled.consumers) / filled.milliseconds : undefined,
+    statements,
+  };
+}
+
+/** Starts the whole platform and measures joins into one room as it grows. */
+export async function measureJoins(options: JoinOptions): Promise<JoinResult[]> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-bench-'));
+  const postgres = await startRecordingPostgres(path.join(dir, 'postgres'));
+  try {
+    const signalingPort = await freePort();
+    const platform = await startPlatform({
+      dir,
+      ports,
+      signalingPorts: [signalingPort],
+      consumers: consumerNodes,
+      pageUrls: ['http://localhost'],
+      databaseUrl: postgres.url,
+      logLevel: 'warn',
+      say: options.say,
+    });
+    const room = new Room({
+      url: `ws://127.0.0.1:${signalingPort}/`,
+      roomId: 'bench',
+      packetsPerSecond: options.packetsPerSecond,
+    });
+    try {
+      const results: JoinResult[] = [];
+      for (const size of options.sizes.toSorted((a, b) => a - b))
+        results.push(await measureSize({ room, size, postgres }, options));
+      return results;
+    } finally {
+      await room.close();
+      await platform.stop();
+    }
+  } finally {
+    await postgres.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}

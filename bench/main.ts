@@ -1,0 +1,90 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+import { runMain } from '../common/service/lifecycle.ts';
+import { parseOrThrow } from '../common/validate.ts';
+import { measureJoins } from './join.ts';
+import { describeMachine } from './machine.ts';
+import { measurePackets } from './packets.ts';
+import { renderReport, type Report } from './report.ts';
+
+const usage = `node bench/main.ts [options]
+  --only join|packets   one part alone
+  --peers 2,10,50,100   room sizes of the join part
+  --rounds 100          joins for each room size
+  --seconds 60          longest time of the joins of one size
+  --rate 0.1            RTP packets a second of each producer in the join part
+  --verbose             print the statements of a join
+  --out FILE            where the report goes; default bench/results/latest.md`;
+
+const options = z.strictObject({
+  only: z.enum(['join', 'packets']).optional(),
+  peers: z
+    .string()
+    .default('2,10,50,100')
+    .transform((text) => text.split(',').map(Number))
+    .pipe(z.array(z.int().min(2).max(500)).min(1)),
+  rounds: z.coerce.number().int().min(1).max(10_000).default(100),
+  seconds: z.coerce.number().int().min(1).max(3_600).default(60),
+  rate: z.coerce.number().positive().max(100).default(0.1),
+  verbose: z.boolean().default(false),
+  out: z.string().default(path.join(import.meta.dirname, 'results', 'latest.md')),
+});
+
+const packetRounds = 5;
+const packetReceivers = [1, 10, 50];
+
+const startedAt = Date.now();
+const say = (line: string): void => {
+  console.error(`[${((Date.now() - startedAt) / 1000).toFixed(0)} s] ${line}`);
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      peers: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      rate: { type: 'string' },
+      verbose: { type: 'boolean' },
+      out: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  const { help, ...given } = values;
+  if (help) {
+    console.log(usage);
+    return;
+  }
+  const { only, peers, rounds, seconds, rate, verbose, out } = parseOrThrow(
+    options,
+    given,
+    'options',
+  );
+  const report: Report = { measuredAt: new Date().toISOString(), machine: describeMachine() };
+  if (only !== 'join')
+    report.packets = await measurePackets({
+      rounds: packetRounds,
+      receivers: packetReceivers,
+      say,
+    });
+  if (only !== 'packets')
+    report.joins = await measureJoins({
+      sizes: peers,
+      rounds,
+      secondsPerSize: seconds,
+      packetsPerSecond: rate,
+      verbose,
+      say,
+    });
+  const text = renderReport(report);
+  await mkdir(path.dirname(out), { recursive: true });
+  await writeFile(out, text);
+  console.log(text);
+  say(`written to ${path.relative(process.cwd(), out)}`);
+}
+
+runMain(main);

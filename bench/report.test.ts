@@ -1,0 +1,90 @@
+import { describe, expect, it } from '@jest/globals';
+import { check } from 'prettier';
+
+import type { JoinResult } from './join.ts';
+import { renderReport, type Report } from './report.ts';
+
+const makeJoin = (changes: Partial<JoinResult> = {}): JoinResult => ({
+  size: 100,
+  rounds: 50,
+  answered: { p50: 4.321, p99: 12.5 },
+  lastConsumer: { p50: 80, p99: 200 },
+  consumers: 297,
+  consumersPerSecond: 3712.4,
+  fillConsumersPerSecond: undefined,
+  statements: 9,
+  ...changes,
+});
+
+const makeReport = (changes: Partial<Report> = {}): Report => ({
+  measuredAt: '2026-01-02T03:04:05.000Z',
+  machine: {
+    cores: 2,
+    model: 'A processor',
+    memoryGiB: 8,
+    kernel: 'Linux 6',
+    node: 'v24.0.0',
+    mediasoup: '3.0.0',
+    worker: 'the binary of the npm package',
+  },
+  joins: [makeJoin()],
+  packets: {
+    costs: [{ receivers: 10, direct: 8, pipe: 10, lost: 0.001 }],
+    latency: { packets: 500, direct: { p50: 0.2, p99: 0.5 }, pipe: { p50: 0.35, p99: 0.9 } },
+  },
+  ...changes,
+});
+
+/** The cells of the table row that starts with this one. */
+const rowOf = (text: string, first: string): string[] | undefined =>
+  text
+    .split('\n')
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .find((cells) => cells[1] === first)
+    ?.slice(1, -1);
+
+describe('renderReport', () => {
+  it('is formatted as the project’s other files', async () => {
+    await expect(check(renderReport(makeReport()), { parser: 'markdown' })).resolves.toBe(true);
+  });
+
+  it('has a row for each room size, with a dash for what was not measured', () => {
+    const text = renderReport(makeReport());
+    expect(rowOf(text, '100')).toEqual([
+      '100',
+      '50',
+      '4.32',
+      '13',
+      '80',
+      '200',
+      '297',
+      '3712',
+      '–',
+      '9',
+    ]);
+  });
+
+  it('gives a pipe’s cost as a ratio and its latency as a difference', () => {
+    const text = renderReport(makeReport());
+    expect(rowOf(text, '10')).toEqual(['10', '8.0', '10.0', '1.25', '0.10 %']);
+    expect(rowOf(text, 'Added by the pipe')).toEqual(['Added by the pipe', '0.15', '0.40']);
+  });
+
+  it.each([
+    { lastConsumer: { p50: 80, p99: 249 }, want: 'its last consumer below that too: met' },
+    { lastConsumer: { p50: 80, p99: 250 }, want: 'its last consumer below that too: missed' },
+  ])('says whether the aim of 250 ms is met at $lastConsumer.p99 ms', ({ lastConsumer, want }) => {
+    expect(renderReport(makeReport({ joins: [makeJoin({ lastConsumer })] }))).toContain(want);
+  });
+
+  it('says nothing of an aim for a room that was not measured', () => {
+    expect(renderReport(makeReport({ joins: [makeJoin({ size: 50 })] }))).not.toContain(
+      'Aim: the join',
+    );
+  });
+
+  it('leaves out the part that was not run', () => {
+    const { packets, ...rest } = makeReport();
+    expect(packets && renderReport(rest)).not.toContain('## Forwarding');
+  });
+});

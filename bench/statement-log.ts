@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+
+import { startEmbeddedPostgres } from '../scripts/postgres/embedded.ts';
+
+/** A Postgres server that can tell which statements the services ran. */
+export interface RecordingPostgres {
+  url: string;
+  /** Runs `work` and returns the statements that the services ran meanwhile, in order, with `BEGIN` and `COMMIT`. */
+  record: (work: () => Promise<void>) => Promise<string[]>;
+  stop: () => Promise<void>;
+}
+
+const applicationName = 'kube-sfu';
+/** The first line of a logged statement, by the simple or the extended protocol. */
+const statementLine = new RegExp(`^${applicationName} LOG: {2}(?:statement|execute [^:]*): (.+)$`);
+/** Time for running backends to take a setting over, and for log lines to arrive. */
+const settleMs = 300;
+
+const setLogging = async (client: Client, value: 'all' | 'none'): Promise<void> => {
+  await client.query(`ALTER SYSTEM SET log_statement = '${value}'`);
+  await client.query('SELECT pg_reload_conf()');
+  await sleep(settleMs);
+};
+
+/**
+ * Starts an embedded Postgres. Its own log is the count: it has what every service really sent, whatever layer sent it.
+ * Logging is on only while something is recorded, so that it slows nothing else down.
+ */
+export async function startRecordingPostgres(dataDir: string): Promise<RecordingPostgres> {
+  let statements: string[] | undefined;
+  const log = (line: string): void => {
+    const statement = statementLine.exec(line)?.[1];
+    if (statement) statements?.push(statement);
+  };
+  const server = await startEmbeddedPostgres({ dataDir, temporary: true, log });
+  const client = new Client({ connectionString: server.url, application_name: 'bench' });
+  await client.connect();
+  await client.query("ALTER SYSTEM SET log_line_prefix = '%a '");
+  return {
+    url: server.url,
+    async record(work) {
+      await setLogging(client, 'all');
+      const recorded: string[] = [];
+      statements = recorded;
+      try {
+        await work();
+        await sleep(settleMs);
+      } finally {
+        statements = undefined;
+        await setLogging(client, 'none');
+      }
+      return recorded;
+    },
+    async stop() {
+      await client.end();
+      await server.stop();
+    },
+  };
+}
