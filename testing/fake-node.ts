@@ -148,12 +148,12 @@ export class FakeNode {
       ctx.body = { state: 'Draining', peers: this.status().load.peers };
     });
     router.put('/rooms/:roomId/routers/:routerId', (ctx) => {
-      const { roomId = '', routerId = '' } = ctx.params as Record<string, string>;
+      const { roomId = '', routerId = '' } = ctx.params;
       const request = parseOrThrow(putRouterRequest, ctx.request.body, 'body');
       ctx.body = this.#putRouter(roomId, routerId, request);
     });
     router.delete('/rooms/:roomId/routers/:routerId', (ctx) => {
-      this.routers.delete((ctx.params as Record<string, string>)['routerId'] ?? '');
+      this.routers.delete(ctx.params['routerId'] ?? '');
       ctx.body = {};
     });
     return router.routes();
