@@ -1,6 +1,6 @@
 /**
- * Exits with 0 when `node_modules` holds just what `package-lock.json` asks for, going by npm's own record of what it
- * installed. The record is missing when npm was interrupted. Runs before any package is there, so it imports none.
+ * Exits with 0 when, in the folder given as the argument, `node_modules` holds just what `package-lock.json` asks for, going by
+ * npm's own record of what it installed. The record is missing when npm was interrupted. Runs before any package is there, so it imports none.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ interface LockedPackage {
   devOptional?: boolean;
 }
 
-const root = path.resolve(import.meta.dirname, '..', '..');
+const root = process.argv[2] ?? '.';
 
 function packagesIn(file: string): Map<string, LockedPackage> {
   const lock = JSON.parse(readFileSync(path.join(root, file), 'utf8')) as {

@@ -53,7 +53,7 @@ install_dependencies() {
   local stamp=$1 want=$2
   [ "$(cat "$stamp" 2>/dev/null)" != "$want" ] || return 0
   # What npm wrote down as installed tells whether somebody ran npm by hand.
-  if ! node "$root/scripts/setup/installed.ts"; then
+  if ! node "$root/scripts/setup/installed.ts" "$root"; then
     rm -f "$stamp"
     # npm finds its machine-wide settings, such as the registry, beside the node that it runs on. Another node is first on
     # PATH now, so it is told where they are.
