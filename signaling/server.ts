@@ -104,12 +104,12 @@ export async function startSignaling(
   config: SignalingConfig,
   { logger }: { logger: Logger },
 ): Promise<SignalingServer> {
-  let handle: ReturnType<ReturnType<typeof createInternalApp>['callback']> | undefined;
-  const internal = createServer((request, response) => void handle?.(request, response));
+  const internal = createServer();
   const internalPort = await listen(internal, config.internal);
   const url = config.internal.url ?? `http://${config.internal.host}:${internalPort}`;
   const services = compose(config, logger, url);
-  handle = createInternalApp(services).callback();
+  const handle = createInternalApp(services).callback();
+  internal.on('request', (request, response) => void handle(request, response));
   const { placements, membership, leaver, knex, registry } = services;
   const reaper = createReaper(services);
   placements.onRoomChange((change) => closeMovedPeers(registry, change));

@@ -41,6 +41,21 @@ export async function authorizePeer(
 }
 
 /**
+ * Lets in whoever has a token for this room, whatever it grants.
+ *
+ * @throws {ApiError} `missing_token`, `invalid_token`
+ */
+export async function authorizeRoom(
+  auth: RoomAuthConfig,
+  token: string | undefined,
+  roomId: string,
+): Promise<void> {
+  const claims = await claimsOf(auth, token);
+  if (!fits(claims.room, roomId))
+    throw new ApiError('invalid_token', 'room token: it is for another room');
+}
+
+/**
  * Lets an administrator of the room through; with no room named, of every room.
  *
  * @throws {ApiError} `missing_token`, `invalid_token`, `forbidden`

@@ -17,6 +17,6 @@ export function requireGrant(grants: Grants, method: PeerMethod): void {
 /** A peer that may not subscribe joins as one that can't receive. */
 export function withoutReceiving(grants: Grants, join: PeerRequest<'join'>): PeerRequest<'join'> {
   if (grants.subscribe) return join;
-  const { rtpCapabilities: _, ...rest } = join;
-  return rest;
+  const { displayName, device } = join;
+  return { displayName, device };
 }

@@ -7,10 +7,10 @@ import { parseOrThrow } from '../../common/validate.ts';
 import { peerId, type Grants } from '../../common/wire/peer.ts';
 import { z } from 'zod';
 import { authorizePeer } from '../auth/authorize.ts';
-import { anyName } from '../auth/room-token.ts';
 import type { Services } from '../services.ts';
 import { createAddressLimit, remoteAddressOf } from './address.ts';
 import { createOriginCheck } from './origin.ts';
+import { roomId } from './room-id.ts';
 
 export const subprotocol = 'protoo';
 
@@ -21,13 +21,6 @@ export interface Admission {
   grants: Grants;
   remoteAddress: string;
 }
-
-/** A room's id as clients choose it. */
-export const roomId = z
-  .string()
-  .min(1)
-  .max(253)
-  .refine((value) => value !== anyName, `"${anyName}" is not a room`);
 
 const query = z.object({ roomId, peerId });
 

@@ -9,6 +9,7 @@ import {
   type PeerMessage,
   type PeerMethod,
   type PeerRequest,
+  type PeerResponse,
 } from '../../common/wire/peer.ts';
 import { knownClientMethods, toModel } from '../dialects/client-messages.ts';
 import { detect, dialectOf, undetected } from '../dialects/detect.ts';
@@ -199,13 +200,11 @@ export class Session implements LocalPeer {
     this.#state = 'joining';
     try {
       const data = withoutReceiving(this.#admission.grants, request);
-      const response = (await this.#forward('join', data, 'join')) as {
-        peers: { peerId: string }[];
-      };
+      const response = (await this.#forward('join', data, 'join')) as PeerResponse<'join'>;
       const dialect = dialectOf(this.#detection);
       const present = new Set(response.peers.map(({ peerId }) => peerId));
       return {
-        data: dialect.answer('join', response as AnyResponse),
+        data: dialect.answer('join', response),
         sent: () => {
           end();
           this.#joined(present);
@@ -242,7 +241,7 @@ export class Session implements LocalPeer {
       const to = { roomId: this.roomName, peerId: this.peerId, mediaPeerId: this.mediaPeerId };
       try {
         // `data` was checked against this method's schema.
-        const response = await nodes.forward(producer.url, to, method, data as never);
+        const response = await nodes.forward(producer.url, to, method, data);
         end({ code: 'ok' });
         return response;
       } catch (error) {

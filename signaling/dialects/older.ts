@@ -34,48 +34,30 @@ const notification = (method: string, data: unknown): ClientMessage => ({
   data,
 });
 
-function message(model: PeerMessage): ClientMessage | undefined {
-  switch (model.method) {
-    case 'newConsumer': {
-      const { consumerId, ...rest } = model.data;
-      return request(model.method, { id: consumerId, ...rest });
-    }
-    case 'newDataConsumer': {
-      const { dataConsumerId, peerId = null, ...rest } = model.data;
-      return request(model.method, { id: dataConsumerId, peerId, ...rest });
-    }
-    case 'newPeer':
-      return notification(model.method, peerOf(model.data.peer));
-    case 'activeSpeaker':
-      return notification(model.method, {
-        peerId: model.data.peerId ?? null,
-        ...(model.data.volume === undefined ? {} : { volume: model.data.volume }),
-      });
-    case 'consumerLayersChanged': {
-      // Those apps read the two numbers beside the id, and null for "none".
-      const { layers } = model.data;
-      return notification(model.method, {
-        ...model.data,
-        spatialLayer: layers?.spatialLayer ?? null,
-        temporalLayer: layers?.temporalLayer ?? null,
-      });
-    }
-    case 'speakingPeers':
-      // It came with the current dialect.
-      return undefined;
-    case 'peerClosed':
-    case 'peerDisplayNameChanged':
-    case 'producerScore':
-    case 'producerMuted':
-    case 'producerClosed':
-    case 'consumerPaused':
-    case 'consumerResumed':
-    case 'consumerClosed':
-    case 'consumerScore':
-    case 'dataConsumerClosed':
-      return sameWords(model);
-  }
-}
+type Messages = {
+  [M in PeerMessage['method']]?: (
+    data: Extract<PeerMessage, { method: M }>['data'],
+  ) => ClientMessage | undefined;
+};
+
+/** The messages that the older dialect words in another way, or does not have. */
+const messages: Messages = {
+  newConsumer: ({ consumerId, ...rest }) => request('newConsumer', { id: consumerId, ...rest }),
+  newDataConsumer: ({ dataConsumerId, peerId = null, ...rest }) =>
+    request('newDataConsumer', { id: dataConsumerId, peerId, ...rest }),
+  newPeer: ({ peer }) => notification('newPeer', peerOf(peer)),
+  activeSpeaker: ({ peerId = null, volume }) =>
+    notification('activeSpeaker', { peerId, ...(volume === undefined ? {} : { volume }) }),
+  // Those apps read the two numbers beside the id, and null for "none".
+  consumerLayersChanged: (data) =>
+    notification('consumerLayersChanged', {
+      ...data,
+      spatialLayer: data.layers?.spatialLayer ?? null,
+      temporalLayer: data.layers?.temporalLayer ?? null,
+    }),
+  // It came with the current dialect.
+  speakingPeers: () => undefined,
+};
 
 /** The dialect of the demo's apps before the current one, and of the clients that were made after them. */
 export const olderDialect: Dialect = {
@@ -85,5 +67,10 @@ export const olderDialect: Dialect = {
     const reword = answers[method] as ((response: AnyResponse) => unknown) | undefined;
     return reword ? reword(response) : response;
   },
-  message,
+  message: (model) => {
+    // As above: the method ties the data to its entry.
+    const reword = messages[model.method] as
+      ((data: PeerMessage['data']) => ClientMessage | undefined) | undefined;
+    return reword ? reword(model.data) : sameWords(model);
+  },
 };

@@ -2,19 +2,12 @@ import type { PeerMessage } from '../../common/wire/peer.ts';
 import { RecentSet } from './recent-set.ts';
 
 /** The consumer that a message begins or ends, if it does. */
-function lifeOf(message: PeerMessage): { id: string; begins: boolean } | undefined {
-  switch (message.method) {
-    case 'newConsumer':
-      return { id: message.data.consumerId, begins: true };
-    case 'newDataConsumer':
-      return { id: message.data.dataConsumerId, begins: true };
-    case 'consumerClosed':
-      return { id: message.data.consumerId, begins: false };
-    case 'dataConsumerClosed':
-      return { id: message.data.dataConsumerId, begins: false };
-    default:
-      return undefined;
-  }
+function lifeOf({ method, data }: PeerMessage): { id: string; begins: boolean } | undefined {
+  if (method === 'newConsumer') return { id: data.consumerId, begins: true };
+  if (method === 'newDataConsumer') return { id: data.dataConsumerId, begins: true };
+  if (method === 'consumerClosed') return { id: data.consumerId, begins: false };
+  if (method === 'dataConsumerClosed') return { id: data.dataConsumerId, begins: false };
+  return undefined;
 }
 
 /**

@@ -17,6 +17,7 @@ export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
   let scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
   let running = false;
   let closed = false;
+  const isClosed = (): boolean => closed;
 
   const schedule = (): void => {
     if (!closed && !running && scheduled === undefined && waiting.size > 0)
@@ -38,7 +39,7 @@ export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
       logger.warn({ err: error, consumers: ids.length, retry }, 'consumers were not resumed');
     }
     running = false;
-    if (retry && !closed) scheduled = setTimeout(() => void flush(), retryMs);
+    if (retry && !isClosed()) scheduled = setTimeout(() => void flush(), retryMs);
     else schedule();
   }
 

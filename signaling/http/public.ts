@@ -1,16 +1,44 @@
+import cors from '@koa/cors';
 import type Koa from 'koa';
 
 import { createHttpApp } from '../../common/service/http.ts';
+import { requestIdHeader } from '../../common/service/logger.ts';
+import { createOriginCheck } from '../connection/origin.ts';
 import type { Services } from '../services.ts';
+import { broadcastersHandlers } from './broadcasters.ts';
+import { broadcastersSpec } from './broadcasters-spec.ts';
+import { roomsHandlers } from './rooms.ts';
+import { roomsSpec } from './rooms-spec.ts';
+import { createApiRouter } from './route.ts';
 
-/** The HTTP side of the public listener: the rooms API and the broadcasters' API. */
+/** How long a browser may remember what it may ask, in seconds. */
+const preflightMaxAge = 600;
+
+/** The HTTP side of the public listener: the administrators' API and the broadcasters'. */
 export function createPublicApp(services: Services): Koa {
   const { config, logger, metrics } = services;
-  return createHttpApp({
+  const originAllowed = createOriginCheck(config.public.urls);
+  const app = createHttpApp({
     logger,
     metrics,
     bodyLimitBytes: config.limits.broadcasterBodyBytes,
     readiness: () => [],
     probes: 'health',
   });
+  app.use(
+    cors({
+      origin: (ctx) => (originAllowed(ctx.get('origin')) ? ctx.get('origin') : ''),
+      allowMethods: ['GET', 'POST', 'DELETE'],
+      allowHeaders: ['authorization', 'content-type', requestIdHeader],
+      exposeHeaders: [requestIdHeader],
+      maxAge: preflightMaxAge,
+    }),
+  );
+  const { trustedProxies } = config.public;
+  for (const router of [
+    createApiRouter(roomsSpec, roomsHandlers(services), trustedProxies),
+    createApiRouter(broadcastersSpec, broadcastersHandlers(services), trustedProxies),
+  ])
+    app.use(router.routes()).use(router.allowedMethods());
+  return app;
 }

@@ -95,12 +95,16 @@ export class Informer<T extends HasMeta> {
     await this.#running;
   }
 
+  #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stopped()) {
       try {
         await this.#listThenWatch();
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#stopped()) return;
         // An expired history is the API's ordinary way to ask for a new list.
         if (!(error instanceof ExpiredError)) await this.#pause(error);
       }
@@ -114,7 +118,7 @@ export class Informer<T extends HasMeta> {
     this.#failures = 0;
     const relistAt = Date.now() + timing.relistMs;
     let version = resourceVersion;
-    while (!this.#stop.signal.aborted && Date.now() < relistAt)
+    while (!this.#stopped() && Date.now() < relistAt)
       version = await this.#watchOnce(version, relistAt);
   }
 
@@ -158,7 +162,7 @@ export class Informer<T extends HasMeta> {
   #hasLasted(begun: number): boolean {
     const lasted = Date.now() - begun >= this.#options.timing.backoffMaxMs;
     if (lasted) this.#failures = 0;
-    return lasted || this.#stop.signal.aborted;
+    return lasted || this.#stopped();
   }
 
   #apply({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' | 'ERROR' }>): void {

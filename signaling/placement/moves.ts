@@ -1,6 +1,6 @@
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { closeCodes } from '../connection/close-codes.ts';
-import type { Registry } from '../peers/registry.ts';
+import type { LocalPeer, Registry } from '../peers/registry.ts';
 import type { Change } from './informer.ts';
 import { isDeleting } from './placements.ts';
 
@@ -12,30 +12,29 @@ function problemOf(bound: Placement, now: Placement | undefined): string | undef
   return undefined;
 }
 
+/** Why a peer of a room that still exists has to be closed, or undefined. */
+function moveOf(peer: LocalPeer, room: MediaRoom): string | undefined {
+  if (!peer.routers) return undefined;
+  const { producer, consumer } = peer.routers;
+  const now = ({ routerId }: Placement): Placement | undefined =>
+    room.status?.placements?.find((item) => item.routerId === routerId);
+  return problemOf(producer, now(producer)) ?? problemOf(consumer, now(consumer));
+}
+
 /**
  * Closes the peers whose routers are no longer where they were bound to, so that they come back and are bound anew; and
  * for good those of a room that is deleted.
  */
-export function closeMovedPeers(
-  registry: Registry,
-  { name, object, previous }: Change<MediaRoom>,
-): void {
-  const peers = registry.inRoom(name);
-  if (peers.length === 0) return;
-  if (!object || isDeleting(object)) {
-    // Gone without a word of its deletion: the copy of the API may have been lost, and the room may come back.
-    const last = object ?? previous;
-    const deleted = last !== undefined && isDeleting(last);
-    const code = deleted ? closeCodes.forGood : closeCodes.moved;
-    for (const peer of peers) peer.close(code, 'the room is deleted');
-    return;
-  }
-  const placements = new Map(object.status?.placements?.map((item) => [item.routerId, item]));
-  for (const peer of peers) {
-    if (!peer.routers) continue;
-    const problem = [peer.routers.producer, peer.routers.consumer]
-      .map((bound) => problemOf(bound, placements.get(bound.routerId)))
-      .find((found) => found !== undefined);
-    if (problem !== undefined) peer.close(closeCodes.moved, problem);
+export function closeMovedPeers(registry: Registry, change: Change<MediaRoom>): void {
+  const { name, object, previous } = change;
+  const last = object ?? previous;
+  // A room that is gone without a word of its deletion may come back: the API may have lost its memory.
+  const deleted = last !== undefined && isDeleting(last);
+  for (const peer of registry.inRoom(name)) {
+    if (deleted) peer.close(closeCodes.forGood, 'the room is deleted');
+    else {
+      const problem = object ? moveOf(peer, object) : 'the room is gone';
+      if (problem !== undefined) peer.close(closeCodes.moved, problem);
+    }
   }
 }

@@ -100,6 +100,23 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
     return new ApiError('room_not_ready', `room ${name} is not ready: ${why}`);
   }
 
+  /** What is there of a room: nothing, not enough, enough for a peer, or all that was asked for. */
+  function stateOf(name: string): 'missing' | 'waiting' | 'partial' | 'ready' {
+    const room = rooms.get(name);
+    if (!room) return rooms.synced && pools.synced ? 'missing' : 'waiting';
+    if (isDeleting(room) || !isUsable(room)) return 'waiting';
+    return isRoomReady(room) ? 'ready' : 'partial';
+  }
+
+  async function createOnJoin(roomId: string, name: string): Promise<void> {
+    if (!mayCreate())
+      throw new ApiError(
+        'room_not_found',
+        `room ${roomId} does not exist, and no pool lets a join make it`,
+      );
+    await createFor(roomId, name);
+  }
+
   /**
    * The room that this id stands for, once peers can be bound to it. It is made where it does not exist and a pool allows
    * that. A room that is ready in part only takes peers after a short wait, so that its first peers spread over all of it.
@@ -108,26 +125,22 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
    */
   async function prepare(roomId: string): Promise<MediaRoom> {
     const name = roomNameOf(roomId);
-    const start = Date.now();
-    const deadline = start + config.rooms.readyTimeoutMs;
-    const partialAt = start + config.rooms.partialAfterMs;
-    let creating: Promise<void> | undefined;
+    const deadline = Date.now() + config.rooms.readyTimeoutMs;
+    const partialAt = Math.min(deadline, Date.now() + config.rooms.partialAfterMs);
+    let created = false;
     for (;;) {
+      const state = stateOf(name);
       const room = rooms.get(name);
-      const now = Date.now();
-      const usable = room !== undefined && !isDeleting(room) && isUsable(room);
-      if (usable && (isRoomReady(room) || now >= partialAt)) return room;
-      if (!room && rooms.synced && pools.synced && !creating) {
-        if (!mayCreate())
-          throw new ApiError(
-            'room_not_found',
-            `room ${roomId} does not exist, and no pool lets a join make it`,
-          );
-        creating = createFor(roomId, name);
-        await creating;
+      if (room && (state === 'ready' || (state === 'partial' && Date.now() >= partialAt)))
+        return room;
+      if (Date.now() >= deadline) throw notReady(name);
+      if (state === 'missing' && !created) {
+        created = true;
+        await createOnJoin(roomId, name);
       }
-      if (now >= deadline) throw notReady(name);
-      await nextChange(name, (usable ? Math.min(partialAt, deadline) : deadline) - Date.now());
+      const until = state === 'partial' ? partialAt : deadline;
+      // It may have come while it was being made.
+      if (stateOf(name) === state) await nextChange(name, until - Date.now());
     }
   }
 

@@ -3,8 +3,14 @@ import { raw, transaction, type Transaction } from 'objection';
 
 import { ApiError } from '../../errors.ts';
 import type { Grants } from '../../wire/peer.ts';
+import type { RtpCapabilities } from '../../wire/rtp.ts';
 import { isForeignKeyViolation, query } from '../knex.ts';
-import { MediaPeerModel, SignalingReplicaModel, type PeerKind } from '../models.ts';
+import {
+  MediaPeerModel,
+  MediaRouterModel,
+  SignalingReplicaModel,
+  type PeerKind,
+} from '../models.ts';
 
 /** A peer's connection that is to be written, without the routers it will be bound to. */
 export interface NewPeer {
@@ -154,6 +160,10 @@ export function createPeersRepository(knex: Knex) {
           .select('room_id', raw('count(*)::int').as('peers'))
           .castTo<{ roomId: string; peers: number }[]>(),
       ),
+
+    /** Undefined for a router without a row. */
+    routerRtpCapabilities: (routerId: string): Promise<RtpCapabilities | undefined> =>
+      query(async () => (await MediaRouterModel.query(knex).findById(routerId))?.rtpCapabilities),
 
     /** The replicas that own a peer of the room. */
     replicasOfRoom: (roomId: string): Promise<{ id: string; url: string }[]> =>
