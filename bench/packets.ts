@@ -13,7 +13,7 @@ export interface PacketOptions {
 }
 
 /** What one packet that reached a receiver cost the workers, in microseconds of processor time. */
-export interface ForwardingCost {
+interface ForwardingCost {
   receivers: number;
   direct: number;
   pipe: number;
@@ -22,7 +22,7 @@ export interface ForwardingCost {
 }
 
 /** One-way times from the sender's socket to the receiver's, in milliseconds. */
-export interface OneWayLatency {
+interface OneWayLatency {
   packets: number;
   direct: { p50: number; p99: number };
   pipe: { p50: number; p99: number };

@@ -11,7 +11,7 @@ export interface Report {
 }
 
 /** Numbers that the project aims at, on two cores. */
-export const aims = { joinP99Ms: 250, joinPeers: 100, pipeLatencyMs: 1 };
+const aims = { joinP99Ms: 250, joinPeers: 100, pipeLatencyMs: 1 };
 
 /** A Markdown table, its columns padded to be read as plain text too; the first is text, the others are numbers. */
 function table(head: string[], rows: string[][]): string[] {

@@ -171,9 +171,14 @@ export class LoadPeer {
     return ids;
   }
 
-  /** Closes one of this peer's producers on the server. */
-  closeProducer(producerId: string): void {
-    this.#protoo.notify('closeProducer', { producerId });
+  /** Any other request of the client protocol. */
+  request(method: string, data: unknown = {}): Promise<unknown> {
+    return this.#protoo.request(method, data);
+  }
+
+  /** Any notification of the client protocol, such as `closeProducer`. */
+  notify(method: string, data: unknown): void {
+    this.#protoo.notify(method, data);
   }
 
   /**

@@ -1,11 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorker } from 'mediasoup';
 import type { Router, RtpCapabilities, WebRtcTransport, Worker } from 'mediasoup/types';
 
 import { rtpCapabilities } from '../../common/wire/rtp.ts';
 import { RtpStream, reduceCapabilities } from './rtp-stream.ts';
-import { SecureTransport, localDtlsParameters, type ServerTransport } from './secure-transport.ts';
+import {
+  SecureTransport,
+  flightTimerMs,
+  localDtlsParameters,
+  type ServerTransport,
+} from './secure-transport.ts';
 
 let worker: Worker;
 let router: Router;
@@ -47,7 +53,7 @@ afterEach(() => {
 afterAll(async () => {
   const ended = once(worker, 'subprocessclose');
   worker.close();
-  await ended;
+  await Promise.all([ended, sleep(flightTimerMs)]);
 });
 
 describe('the load peer’s transport', () => {

@@ -40,6 +40,8 @@ export interface ReceivedRtp {
 }
 
 const handshakeTimeoutMs = 10_000;
+/** For how long the timer of a handshake's last flight may keep the process alive; a test file ends after that. */
+export const flightTimerMs = 500;
 /** AEAD_AES_128_GCM, then AES_CM_128_HMAC_SHA1_80: by their number in the use_srtp extension (RFC 7714, RFC 5764). */
 const srtpProfiles: (1 | 7)[] = [7, 1];
 
