@@ -99,7 +99,10 @@ function NodeView({ nodeBox, ...common }: Common & { nodeBox: NodeBox }) {
         {role}
       </text>
       <text x={box.x + 14} y={box.y + 44} class="faint">
-        {`${load.peers} peers · ${load.producers} producers · ${load.consumers} consumers`}
+        {shorten(
+          `${load.peers} peers · ${load.producers} producers · ${load.consumers} consumers`,
+          box.width - 28,
+        )}
       </text>
       {workers.map((workerBox) => (
         <WorkerView key={workerBox.worker.index} workerBox={workerBox} {...common} />

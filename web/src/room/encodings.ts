@@ -2,12 +2,32 @@ import type { types } from 'mediasoup-client';
 
 import type { Source } from './state.ts';
 
-/** Three simulcast layers of the camera, lowest first, each with three temporal layers. Bit rates in bit/s. */
-const cameraEncodings: types.RtpEncodingParameters[] = [
+/** Simulcast layers of the camera, lowest first, each with three temporal layers. Bit rates in bit/s. */
+const cameraLayers: readonly types.RtpEncodingParameters[] = [
   { scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: 'L1T3' },
   { scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: 'L1T3' },
   { scaleResolutionDownBy: 1, maxBitrate: 1_500_000, scalabilityMode: 'L1T3' },
 ];
+
+/**
+ * Chromium's VP8 encoder sends this many layers for at least so many pixels, and leaves the largest ones out where more
+ * are asked for: a small camera must be asked for fewer, or its full picture is never sent.
+ */
+const layersForPixels: readonly [pixels: number, layers: number][] = [
+  [960 * 540, 3],
+  [480 * 270, 2],
+  [0, 1],
+];
+
+/** The layers for a camera's picture; an unknown size is taken for a large one. */
+export function cameraEncodings({
+  width,
+  height,
+}: MediaTrackSettings): types.RtpEncodingParameters[] {
+  const pixels = width && height ? width * height : Number.POSITIVE_INFINITY;
+  const layers = layersForPixels.find(([least]) => pixels >= least)?.[1] ?? 1;
+  return cameraLayers.slice(-layers);
+}
 
 /** One layer: text on a shared screen is of no use at a quarter of its size. */
 const screenEncodings: types.RtpEncodingParameters[] = [{ maxBitrate: 2_500_000 }];
@@ -18,13 +38,14 @@ const START_BITRATE_KBPS = 1000;
 /** How a track of this source is published. */
 export function encodingOptions(
   source: Source,
+  track: MediaStreamTrack,
   codecs: readonly types.RtpCodecCapability[] = [],
 ): Pick<types.ProducerOptions, 'encodings' | 'codec' | 'codecOptions'> {
   if (source === 'audio')
     return { codecOptions: { opusStereo: false, opusDtx: true, opusFec: true } };
   const codec = codecs.find(({ mimeType }) => mimeType.toLowerCase() === 'video/vp8');
   return {
-    encodings: source === 'video' ? cameraEncodings : screenEncodings,
+    encodings: source === 'video' ? cameraEncodings(track.getSettings()) : screenEncodings,
     codecOptions: { videoGoogleStartBitrate: START_BITRATE_KBPS },
     // Where a room has no VP8, the room's first codec is taken.
     ...(codec ? { codec } : {}),

@@ -1,7 +1,7 @@
 import type { Layers } from './state.ts';
 
-/** Height in pixels of the highest layer: the camera is asked for 1280×720, and each lower layer halves it. */
-const FULL_HEIGHT = 720;
+/** Height in pixels of the lowest layer of a usual camera (720 in three layers, 360 in two); each next one doubles it. */
+const LOWEST_HEIGHT = 180;
 /** How far a layer may be stretched before the next one is worth its bytes. */
 const STRETCH = 1.25;
 
@@ -13,7 +13,7 @@ const STRETCH = 1.25;
 export function spatialLayerForHeight(height: number, spatialLayers: number): number {
   const top = spatialLayers - 1;
   for (let layer = 0; layer < top; layer += 1) {
-    if ((FULL_HEIGHT / 2 ** (top - layer)) * STRETCH >= height) return layer;
+    if (LOWEST_HEIGHT * 2 ** layer * STRETCH >= height) return layer;
   }
   return Math.max(0, top);
 }

@@ -99,7 +99,7 @@ export class Session {
       track,
       stopTracks: false,
       appData: { source },
-      ...encodingOptions(source, codecs),
+      ...encodingOptions(source, track, codecs),
     });
     this.#producers.set(source, producer);
     producer.observer.on('close', () => {

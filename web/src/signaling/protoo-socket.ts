@@ -180,7 +180,7 @@ export class ProtooSocket {
       attempt: this.#attempt,
       tries: retry.tries,
       delayMs,
-      reason: reason || 'connection lost',
+      reason,
     });
   }
 

@@ -20,7 +20,12 @@ function InviteButton({ room }: { room: string }) {
     setTimeout(() => setCopied(false), COPIED_MS);
   };
   return (
-    <button type="button" class="quiet" onClick={() => void copy().catch(() => setCopied(false))}>
+    <button
+      type="button"
+      class="quiet"
+      aria-label={copied ? 'Copied the link' : 'Copy link to this room'}
+      onClick={() => void copy().catch(() => setCopied(false))}
+    >
       <LinkIcon />
       <span class="label" aria-live="polite">
         {copied ? 'Copied' : 'Copy link'}
@@ -45,18 +50,23 @@ export function RoomHeader({ client, room, state }: Props) {
         <span class="sr-only">Room </span>
         {room}
       </h1>
-      <span class="people">{people === 1 ? 'only you' : `${people} people`}</span>
-      <StatusLine status={state.connection} reason={retryText(state)} />
-      {state.retry && (
-        <button type="button" class="quiet" onClick={() => client.retryNow()}>
-          Try now
-        </button>
+      {state.connection === 'connected' && (
+        <span class="people">{people === 1 ? 'only you' : `${people} people`}</span>
       )}
+      <StatusLine status={state.connection} reason="" />
       <span class="spacer" />
       <InviteButton room={room} />
       <a class="quiet console-link" href="#/console" target="_blank" rel="noreferrer">
         Console<span class="sr-only"> (opens in a new tab)</span>
       </a>
+      {state.retry && (
+        <div class="retry">
+          <span>{retryText(state)}</span>
+          <button type="button" class="quiet" onClick={() => client.retryNow()}>
+            Try now
+          </button>
+        </div>
+      )}
     </header>
   );
 }

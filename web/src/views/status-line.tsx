@@ -14,9 +14,10 @@ export function StatusLine({ status, reason }: { status: Connection; reason: str
   );
 }
 
-/** Which try it is, while there is one. */
-export function retryText({ retry, reason }: RoomState): string {
+/** What happened to the connection and what is done about it, while that is going on. */
+export function retryText({ connection, retry, reason }: RoomState): string {
   if (!retry) return '';
-  const why = reason === '' ? '' : `${reason.replace(/\.$/u, '')} – `;
-  return `${why}try ${retry.attempt} of ${retry.tries}`;
+  const what = connection === 'reconnecting' ? 'The connection was lost' : 'No connection yet';
+  const why = reason === '' ? '' : ` (${reason})`;
+  return `${what}${why}. Trying again: ${retry.attempt} of ${retry.tries}.`;
 }

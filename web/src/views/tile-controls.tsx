@@ -61,7 +61,8 @@ function LayerReadout({ consumer, size }: { consumer: ConsumerState; size: strin
     : 'no layer arrives';
   return (
     <span class="readout" data-testid="layer-readout" title={`Receiving ${words}`}>
-      <span aria-hidden="true">{consumer.type === 'simple' ? '' : text}</span> {size}
+      <span aria-hidden="true">{consumer.type === 'simple' ? '' : text}</span>{' '}
+      <span class="size">{size}</span>
       {consumer.type !== 'simple' && <span class="sr-only">{words}</span>}
     </span>
   );

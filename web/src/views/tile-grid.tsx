@@ -3,7 +3,7 @@ import type { RoomState } from '../room/state.ts';
 import { useElementSize } from './hooks.ts';
 import { layoutTiles } from './tile-layout.ts';
 import { TileView } from './tile.tsx';
-import { tilesOf } from './tiles.ts';
+import { tilesOf, type Tile } from './tiles.ts';
 
 interface Props {
   client: RoomClient;
@@ -11,6 +11,9 @@ interface Props {
   /** Shows the statistics of a consumer or producer. */
   onStats: (id: string) => void;
 }
+
+/** A shared screen does not speak, whoever shares it does. */
+const isVoice = ({ source }: Tile) => source !== 'screensharing';
 
 /** Everybody's tiles, as large as fits. */
 export function TileGrid({ client, state, onStats }: Props) {
@@ -29,8 +32,8 @@ export function TileGrid({ client, state, onStats }: Props) {
               client={client}
               tile={tile}
               rect={rect}
-              speaking={!tile.silent && tile.peerId in state.speaking}
-              active={state.activeSpeaker === tile.peerId}
+              speaking={isVoice(tile) && !tile.silent && tile.peerId in state.speaking}
+              active={isVoice(tile) && state.activeSpeaker === tile.peerId}
               onStats={onStats}
             />
           );

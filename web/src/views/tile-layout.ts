@@ -21,7 +21,7 @@ export interface TileLayout {
 const ASPECT = 16 / 9;
 const GAP = 10;
 /** Below this a tile's controls would not fit. */
-const MIN_TILE_WIDTH = 150;
+const MIN_TILE_WIDTH = 140;
 /** Width of the strip beside a shared screen: a share of the whole, within bounds. */
 const STRIP = { share: 0.22, min: MIN_TILE_WIDTH, max: 280 };
 /** From here on there is room for the strip at the side. */

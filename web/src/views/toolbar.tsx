@@ -61,7 +61,7 @@ export function Toolbar({ client, state, panel, unread, onPanel }: Props) {
   const [microphone, camera, screen] = [isOn('audio'), isOn('video'), isOn('screensharing')];
   const onOff = (on: boolean) => (on ? 'on' : 'off');
   return (
-    <div class="toolbar" role="group" aria-label="Controls">
+    <section class="toolbar" aria-label="Controls">
       <ToolButton
         testId="mute-button"
         label={microphone ? 'Mute your microphone' : 'Unmute your microphone'}
@@ -106,7 +106,7 @@ export function Toolbar({ client, state, panel, unread, onPanel }: Props) {
       </ToolButton>
       <ToolButton
         testId={panelButtonId('stats')}
-        label="Statistics"
+        label="Stats"
         short="Stats"
         className={panel === 'stats' ? 'active' : ''}
         expanded={panel === 'stats'}
@@ -123,6 +123,6 @@ export function Toolbar({ client, state, panel, unread, onPanel }: Props) {
       >
         <LeaveIcon />
       </ToolButton>
-    </div>
+    </section>
   );
 }

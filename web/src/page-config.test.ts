@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { consoleUrl, parsePageConfig, portForAttempt, signalingUrl } from './page-config.ts';
+
+describe('parsePageConfig', () => {
+  it.each([
+    ['all replicas', { signalingPort: 1000, signalingPorts: [1000, 1001] }, [1000, 1001]],
+    ['the first replica alone', { signalingPort: 1000 }, [1000]],
+    ['no configuration', undefined, [4443]],
+    ['ports that are none', { signalingPorts: ['x', 0, 70000] }, [4443]],
+  ])('reads %s', (_title, value, want) => {
+    expect(parsePageConfig(value).signalingPorts).toEqual(want);
+  });
+});
+
+describe('signalingUrl', () => {
+  const member = { roomId: 'a room', peerId: 'p&1', token: '' };
+
+  it('is on the host name of the page, with ids escaped', () => {
+    expect(signalingUrl({ protocol: 'http:', hostname: 'host' }, 4443, member)).toBe(
+      'ws://host:4443/?roomId=a+room&peerId=p%261',
+    );
+  });
+
+  it('is as secure as the page, and passes a token on', () => {
+    const url = signalingUrl({ protocol: 'https:', hostname: 'host' }, 1, {
+      ...member,
+      token: 't.k',
+    });
+    expect(url).toBe('wss://host:1/?roomId=a+room&peerId=p%261&token=t.k');
+  });
+});
+
+describe('portForAttempt', () => {
+  it('starts and retries on the chosen replica, then takes the next ones', () => {
+    const attempts = [0, 1, 2, 3, 4];
+    expect(attempts.map((attempt) => portForAttempt([1, 2, 3], 1, attempt))).toEqual([
+      2, 2, 3, 1, 2,
+    ]);
+  });
+
+  it('takes a replica that does not exist for another one', () => {
+    expect(portForAttempt([1, 2], 5, 0)).toBe(2);
+  });
+});
+
+describe('consoleUrl', () => {
+  it('is on the signaling port', () => {
+    expect(consoleUrl({ protocol: 'https:', hostname: 'host' }, 4443)).toBe(
+      'https://host:4443/api/console',
+    );
+  });
+});
