@@ -12,7 +12,7 @@ import path from 'node:path';
 import sirv from 'sirv';
 
 /** What the page needs to know of the platform, as `/config.json`. */
-export interface PageConfig {
+interface PageConfig {
   /** The first signaling replica's port, on the page's own host name. */
   signalingPort: number;
   /** All replicas' ports. */

@@ -9,7 +9,7 @@ export interface Box {
 }
 
 type Worker = ConsoleNode['workers'][number];
-export type Router = ConsoleNode['routers'][number];
+type Router = ConsoleNode['routers'][number];
 
 export interface RouterBox {
   key: string;

@@ -11,7 +11,7 @@ const EVENTS_LENGTH = 30;
 let lastId = 0;
 
 /** An id that is unique in this page. */
-export const nextId = (): number => (lastId += 1);
+const nextId = (): number => (lastId += 1);
 
 export const addEvent = (state: RoomState, kind: RoomEvent['kind'], text: string): RoomState => ({
   ...state,

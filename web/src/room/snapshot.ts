@@ -8,10 +8,10 @@ import {
 import type { ChatMessage, ConsumerState, ProducerState, RoomState } from './state.ts';
 
 /** A consumer with the browser's numbers for it. */
-export type ConsumerSnapshot = Omit<ConsumerState, 'track'> &
+type ConsumerSnapshot = Omit<ConsumerState, 'track'> &
   TrackStats & { bytesReceived: number };
 /** A producer with the browser's numbers for it. */
-export type ProducerSnapshot = Omit<ProducerState, 'track'> & TrackStats & { bytesSent: number };
+type ProducerSnapshot = Omit<ProducerState, 'track'> & TrackStats & { bytesSent: number };
 
 /** A room with the browser's statistics, as plain JSON. */
 export interface RoomSnapshot {

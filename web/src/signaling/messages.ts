@@ -77,7 +77,7 @@ export interface ClientRequests {
 }
 
 /** What the client tells without waiting for an answer. */
-export interface ClientNotifications {
+interface ClientNotifications {
   closeProducer: { producerId: string };
   pauseProducer: { producerId: string };
   resumeProducer: { producerId: string };
