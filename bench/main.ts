@@ -34,7 +34,7 @@ const options = z.strictObject({
 });
 
 const packetRounds = 5;
-const packetReceivers = [1, 10, 50];
+const packetReceivers = [1, 10, 25];
 
 const startedAt = Date.now();
 const say = (line: string): void => {

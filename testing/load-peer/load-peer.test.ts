@@ -55,6 +55,16 @@ describe('a load peer', () => {
     expect(bo.closed).toBe(true);
   });
 
+  it('can go away without a word', async () => {
+    const ana = await enter('ana');
+    await ana.join();
+    const bo = await enter('bo');
+    await bo.join();
+    bo.cut();
+    await ana.waitFor('peerClosed of bo', () => ana.hasLeft('bo'));
+    await expect(bo.request('join')).rejects.toThrow('join: the socket is closed');
+  });
+
   it('names what it waited for in vain', async () => {
     const ana = await enter('ana');
     await expect(ana.waitFor('miracle', () => false, 10)).rejects.toThrow(

@@ -218,10 +218,20 @@ export class LoadPeer {
 
   /** Leaves: closes the socket and the transports. Repeatable. */
   async close(): Promise<void> {
+    this.#closeMedia();
+    await this.#protoo.close();
+  }
+
+  /** Goes away without a word, as a browser that crashed: the TCP connection ends with no closing handshake. */
+  cut(): void {
+    this.#closeMedia();
+    this.#protoo.cut();
+  }
+
+  #closeMedia(): void {
     this.#closed = true;
     this.#sentBy?.close();
     this.#receiver?.close();
-    await this.#protoo.close();
   }
 
   async #prepare(): Promise<void> {

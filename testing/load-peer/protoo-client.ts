@@ -99,6 +99,10 @@ export class ProtooClient {
     clearTimeout(killer);
   }
 
+  cut(): void {
+    this.#socket.terminate();
+  }
+
   #send(message: object): void {
     if (!this.closed) this.#socket.send(JSON.stringify(message));
   }
