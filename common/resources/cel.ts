@@ -29,7 +29,8 @@ function toCel(schema: StructuralSchema, value: unknown): unknown {
     return schema.type === 'integer' || schema['x-kubernetes-int-or-string']
       ? BigInt(value)
       : value;
-  if (Array.isArray(value)) return value.map((item) => toCel(schema.items ?? {}, item));
+  // A new array of this realm: the evaluator tells types by their constructor.
+  if (Array.isArray(value)) return Array.from(value, (item) => toCel(schema.items ?? {}, item));
   if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [

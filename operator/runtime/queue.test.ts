@@ -150,17 +150,14 @@ describe('WorkQueue', () => {
         fc.integer({ min: 1, max: 3 }),
         async (steps, concurrency) => {
           const { queue, clock, running, started, finishAll } = makeQueue(concurrency);
-          /** How many runs each key had begun when it was last added: it must begin another. */
+          /** How many runs each key had begun when it was last added. */
           const owed = new Map<string, number>();
           const runsOf = (of: string): number => started.filter((item) => item === of).length;
           for (const { do: action, key: of, ms } of steps) {
             if (action === 'add') {
-              const active = running.some((run) => run.key === of);
-              owed.set(of, active ? runsOf(of) : Math.min(runsOf(of), owed.get(of) ?? Infinity));
-              if (!active) owed.set(of, runsOf(of));
+              // A run must begin in this call or later.
+              owed.set(of, runsOf(of));
               queue.add(of);
-              // Work may begin in the call itself.
-              if (!active && running.some((run) => run.key === of)) owed.delete(of);
             } else if (action === 'after') queue.addAfter(of, ms);
             else if (action === 'retry') queue.addRateLimited(of);
             else if (action === 'finish') running.find((run) => run.key === of)?.finish();

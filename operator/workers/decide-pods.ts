@@ -64,17 +64,12 @@ function decideDrain(active: PodView[], draining: number, request: PodsRequest):
   const sorted = [...active].sort(byDispensability);
   if (deleting) return sorted.map(({ name }) => name);
   const surplus = active.length - replicas;
-  // Without ports for one more, an old pod has to go before its successor can come: one at a time.
-  if (
-    surplus === 0 &&
-    !canSurge &&
-    draining === 0 &&
-    active.every(({ state }) => state === 'Ready')
-  )
-    return sorted.slice(0, 1).flatMap(({ outdated, name }) => (outdated ? [name] : []));
-  if (surplus <= 0) return [];
   const replacing = active.some(({ outdated }) => outdated);
   const replacementsServe = active.every(({ outdated, state }) => outdated || state === 'Ready');
+  // Without ports for one more, an old pod has to go before its successor can come: one at a time.
+  const inTurn = surplus === 0 && !canSurge && draining === 0 && replacementsServe;
+  if (replacing && inTurn) return sorted.slice(0, 1).map(({ name }) => name);
+  if (surplus <= 0) return [];
   // Nobody goes before the new pod serves, unless there is more surplus than the one that a replacement makes.
   const count = replacing && !replacementsServe ? surplus - 1 : surplus;
   return sorted.slice(0, count).map(({ name }) => name);
@@ -98,13 +93,19 @@ export function decidePods(request: PodsRequest): PodsDecision {
   const removed = new Set(remove.map(({ name }) => name));
   const staying = living.filter(({ name }) => !removed.has(name));
   const draining = staying.filter(({ drainingSince }) => drainingSince !== undefined);
-  const active = staying.filter(({ drainingSince }) => drainingSince === undefined);
+  const chosen = staying.filter(({ drainingSince }) => drainingSince === undefined);
+  // A node that drains by itself takes no rooms any more: its pod is to go as well.
+  const drainsItself = chosen.filter(({ state }) => state === 'Draining');
+  const active = chosen.filter(({ state }) => state !== 'Draining');
   const deadlines = draining.map(
     ({ drainingSince }) => (drainingSince ?? 0) + request.drainTimeoutMs,
   );
   return {
     create: decideCreate(active, request),
-    drain: decideDrain(active, draining.length, request),
+    drain: [
+      ...drainsItself.map(({ name }) => name),
+      ...decideDrain(active, draining.length + drainsItself.length, request),
+    ],
     remove,
     nextDeadline: deadlines.length > 0 ? Math.min(...deadlines) : undefined,
   };
