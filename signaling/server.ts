@@ -96,43 +96,60 @@ async function listenPublic(services: Services): Promise<{ server: Server; stop:
   return { server, stop: () => sockets?.close() };
 }
 
-/**
- * Starts one replica. It serves as soon as it listens: while Postgres or the Kubernetes API is away, connections are
- * refused with an error that says so.
- */
-export async function startSignaling(
-  config: SignalingConfig,
-  { logger }: { logger: Logger },
-): Promise<SignalingServer> {
-  const internal = createServer();
-  const internalPort = await listen(internal, config.internal);
-  const url = config.internal.url ?? `http://${config.internal.host}:${internalPort}`;
-  const services = compose(config, logger, url);
-  const handle = createInternalApp(services).callback();
-  internal.on('request', (request, response) => void handle(request, response));
+/** What runs besides the listeners, started in the order that it stops in reverse. */
+async function startParts(services: Services): Promise<() => Promise<void>> {
   const { placements, membership, leaver, knex, registry } = services;
   const reaper = createReaper(services);
   placements.onRoomChange((change) => closeMovedPeers(registry, change));
   placements.start();
   await membership.start();
   reaper.start();
-  const { server, stop } = await listenPublic(services);
-  const publicPort = (server.address() as AddressInfo).port;
-  logger.info({ publicPort, internalPort, url }, 'signaling replica started');
-
-  async function close(): Promise<void> {
-    stop();
-    const closed = closeServer(server);
-    await closeSessions(services);
+  return async () => {
     await reaper.stop();
     await leaver.close();
     await membership.stop();
     await placements.stop();
-    server.closeAllConnections();
-    await closed;
-    await closeServer(internal);
     await knex.destroy();
+  };
+}
+
+/**
+ * Starts one replica. It serves as soon as it listens: while Postgres or the Kubernetes API is away, connections are
+ * refused with an error that says so.
+ *
+ * @throws what keeps it from listening; nothing runs then
+ */
+export async function startSignaling(
+  config: SignalingConfig,
+  { logger }: { logger: Logger },
+): Promise<SignalingServer> {
+  const undo: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (let step = undo.pop(); step; step = undo.pop()) await step();
+  };
+  try {
+    const internal = createServer();
+    const internalPort = await listen(internal, config.internal);
+    undo.push(() => closeServer(internal));
+    const url = config.internal.url ?? `http://${config.internal.host}:${internalPort}`;
+    const services = compose(config, logger, url);
+    const handle = createInternalApp(services).callback();
+    internal.on('request', (request, response) => void handle(request, response));
+    undo.push(await startParts(services));
+    const { server, stop } = await listenPublic(services);
+    undo.push(async () => {
+      stop();
+      const closed = closeServer(server);
+      await closeSessions(services);
+      server.closeAllConnections();
+      await closed;
+    });
+    const publicPort = (server.address() as AddressInfo).port;
+    logger.info({ publicPort, internalPort, url }, 'signaling replica started');
+    let closing: Promise<void> | undefined;
+    return { publicPort, internalPort, close: () => (closing ??= close()) };
+  } catch (error) {
+    await close();
+    throw error;
   }
-  let closing: Promise<void> | undefined;
-  return { publicPort, internalPort, close: () => (closing ??= close()) };
 }

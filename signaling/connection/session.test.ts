@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { until } from './fixtures/client.ts';
-import { Platform, type Replica } from './fixtures/platform.ts';
+import { until } from '../fixtures/client.ts';
+import { Platform, type Replica } from '../fixtures/platform.ts';
 
 describe('a replica', () => {
   let platform: Platform;
