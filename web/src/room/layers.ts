@@ -18,12 +18,16 @@ export function spatialLayerForHeight(height: number, spatialLayers: number): nu
   return Math.max(0, top);
 }
 
-/** A layer choice as the value of a form control, and back. */
-export const formatLayers = ({ spatialLayer, temporalLayer = 0 }: Layers): string =>
-  `${spatialLayer}-${temporalLayer}`;
+/** A layer choice as the value of a form control: `2`, or `2-1` where the temporal layer is chosen too. */
+export const formatLayers = ({ spatialLayer, temporalLayer }: Layers): string =>
+  temporalLayer === undefined ? String(spatialLayer) : `${spatialLayer}-${temporalLayer}`;
 
-/** `undefined` for anything but two small numbers: the choice is then left to the picture's size. */
+/** Reads {@link formatLayers}. `undefined` for anything else: the choice is then left to the picture's size. */
 export function parseLayers(value: string): Layers | undefined {
-  const match = /^(\d)-(\d)$/.exec(value);
-  return match ? { spatialLayer: Number(match[1]), temporalLayer: Number(match[2]) } : undefined;
+  const [, spatial, temporal] = /^(\d)(?:-(\d))?$/.exec(value) ?? [];
+  if (spatial === undefined) return undefined;
+  return {
+    spatialLayer: Number(spatial),
+    temporalLayer: temporal === undefined ? undefined : Number(temporal),
+  };
 }

@@ -8,10 +8,10 @@ import {
 import type { ChatMessage, ConsumerState, ProducerState, RoomState } from './state.ts';
 
 /** A consumer with the browser's numbers for it. */
-type ConsumerSnapshot = Omit<ConsumerState, 'track'> &
-  TrackStats & { bytesReceived: number };
+type ConsumerSnapshot = Omit<ConsumerState, 'track'> & TrackStats & { bytesReceived: number };
 /** A producer with the browser's numbers for it. */
-type ProducerSnapshot = Omit<ProducerState, 'track'> & TrackStats & { bytesSent: number };
+type ProducerSnapshot = Omit<ProducerState, 'track'> &
+  TrackStats & { paused: boolean; bytesSent: number };
 
 /** A room with the browser's statistics, as plain JSON. */
 export interface RoomSnapshot {
@@ -55,7 +55,7 @@ async function producerSnapshot(
   { track: _track, ...producer }: ProducerState,
 ): Promise<ProducerSnapshot> {
   const stats = summarizeTrack(await reportOf(client.session?.producers.get(producer.source)));
-  return { ...producer, ...stats, bytesSent: stats.bytes };
+  return { ...producer, ...stats, paused: producer.muted, bytesSent: stats.bytes };
 }
 
 /** Reads the state and the browser's statistics of everything in it. */

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 
 import { formatLayers, parseLayers } from '../room/layers.ts';
 import type { RoomClient } from '../room/room-client.ts';
-import type { ConsumerState } from '../room/state.ts';
+import type { ConsumerState, Layers } from '../room/state.ts';
 import { ChartIcon, PauseIcon, SpeakerIcon } from './icons.tsx';
 import type { Tile } from './tiles.ts';
 
@@ -15,12 +15,29 @@ const range = (length: number) => Array.from({ length }, (_, index) => index);
 const spatialName = (layer: number, layers: number): string =>
   (layers === spatialNames.length ? spatialNames[layer] : undefined) ?? `Layer ${layer + 1}`;
 
-/** Each temporal layer doubles the frame rate. */
-const rateName = (layer: number, layers: number): string =>
-  layer === layers - 1 ? 'full rate' : `1/${2 ** (layers - 1 - layer)} rate`;
+/** Each temporal layer doubles the frame rate. Without one, the rate is whatever is there. */
+function optionName({ spatialLayer, temporalLayer }: Layers, consumer: ConsumerState): string {
+  const name = spatialName(spatialLayer, consumer.spatialLayers);
+  if (temporalLayer === undefined) return name;
+  return `${name}, 1/${2 ** (consumer.temporalLayers - 1 - temporalLayer)} rate`;
+}
+
+/** What can be chosen, highest first: each spatial layer whole, then at its lower frame rates. */
+function layerOptions({ spatialLayers, temporalLayers }: ConsumerState): Layers[] {
+  const rates = [undefined, ...range(temporalLayers - 1).reverse()];
+  return range(spatialLayers)
+    .reverse()
+    .flatMap((spatialLayer) => rates.map((temporalLayer) => ({ spatialLayer, temporalLayer })));
+}
+
+interface ConsumerProps {
+  client: RoomClient;
+  consumer: ConsumerState;
+  name: string;
+}
 
 function LayerSelect({ client, consumer, name }: ConsumerProps) {
-  const { id, preferred, spatialLayers, temporalLayers } = consumer;
+  const { id, preferred } = consumer;
   return (
     <select
       data-testid="layer-select"
@@ -30,19 +47,11 @@ function LayerSelect({ client, consumer, name }: ConsumerProps) {
       onChange={(event) => client.setPreferredLayers(id, parseLayers(event.currentTarget.value))}
     >
       <option value={AUTO}>Auto</option>
-      {range(spatialLayers)
-        .reverse()
-        .map((spatialLayer) => (
-          <optgroup key={spatialLayer} label={spatialName(spatialLayer, spatialLayers)}>
-            {range(temporalLayers)
-              .reverse()
-              .map((temporalLayer) => (
-                <option key={temporalLayer} value={formatLayers({ spatialLayer, temporalLayer })}>
-                  {`${spatialName(spatialLayer, spatialLayers)}, ${rateName(temporalLayer, temporalLayers)}`}
-                </option>
-              ))}
-          </optgroup>
-        ))}
+      {layerOptions(consumer).map((layers) => (
+        <option key={formatLayers(layers)} value={formatLayers(layers)}>
+          {optionName(layers, consumer)}
+        </option>
+      ))}
     </select>
   );
 }
@@ -82,12 +91,6 @@ const IconButton = ({ testId, label, title, onClick, children }: IconButtonProps
     {children}
   </button>
 );
-
-interface ConsumerProps {
-  client: RoomClient;
-  consumer: ConsumerState;
-  name: string;
-}
 
 function PauseButton({ client, consumer, name }: ConsumerProps) {
   const { id, paused, kind } = consumer;
