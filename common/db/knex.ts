@@ -3,6 +3,10 @@ import knexModule, { type Knex } from 'knex';
 import { ApiError, messageOf } from '../errors.ts';
 import type { DatabaseConfig } from '../service/config.ts';
 
+const ignore = (): void => undefined;
+/** Knex prints what it also throws; whoever asked logs it. */
+const silent = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };
+
 /** A connection pool. Nothing is connected until the first query. */
 export function createKnex(config: DatabaseConfig): Knex {
   return knexModule.knex({
@@ -14,6 +18,7 @@ export function createKnex(config: DatabaseConfig): Knex {
     },
     pool: { min: 0, max: config.poolMax },
     acquireConnectionTimeout: config.acquireTimeoutMs,
+    log: silent,
   });
 }
 

@@ -18,6 +18,8 @@ export interface HttpChassis {
   bodyLimitBytes: number;
   /** Names what keeps the service from taking work; an empty list means ready. Must not depend on a store. */
   readiness: () => string[];
+  /** Brings metrics up to date that are read off when they are asked for. */
+  beforeScrape?: () => Promise<void>;
   /** A public listener shows its health alone. */
   probes?: 'all' | 'health';
 }
@@ -83,7 +85,8 @@ export function createHttpApp(chassis: HttpChassis): Koa {
 }
 
 /** `/healthz` (the process runs), `/readyz` (it takes work), `/metrics`. None of them asks a store. */
-function probes({ metrics, readiness, probes: which = 'all' }: HttpChassis): Koa.Middleware {
+function probes(chassis: HttpChassis): Koa.Middleware {
+  const { metrics, readiness, beforeScrape, probes: which = 'all' } = chassis;
   const router = new Router();
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'ok' };
@@ -95,6 +98,7 @@ function probes({ metrics, readiness, probes: which = 'all' }: HttpChassis): Koa
     ctx.body = { status: waitingFor.length === 0 ? 'ok' : 'waiting', waitingFor };
   });
   router.get('/metrics', async (ctx) => {
+    await beforeScrape?.();
     ctx.type = metrics.registry.contentType;
     ctx.body = await metrics.registry.metrics();
   });

@@ -9,6 +9,12 @@ export interface ConsumerEntry {
   transportId: string;
 }
 
+interface UnrecordedPairs {
+  transportId: string;
+  producerIds: string[];
+  dataProducerIds: string[];
+}
+
 const families = {
   media: {
     consumer: 'media_consumer',
@@ -62,6 +68,11 @@ const deleteStaleSql = ({ consumer }: (typeof families)[ConsumerFamily]): string
    USING unnest(?::uuid[], ?::uuid[], ?::uuid[]) AS e (id, producer_id, transport_id)
    WHERE c.producer_id = e.producer_id AND c.transport_id = e.transport_id AND c.id <> e.id`;
 
+const unrecordedSql = ({ consumer }: (typeof families)[ConsumerFamily]): string => `
+  SELECT t.id AS transport, p.id AS producer
+    FROM unnest(?::uuid[]) AS t (id) CROSS JOIN unnest(?::uuid[]) AS p (id)
+   WHERE NOT EXISTS (SELECT FROM ${consumer} c WHERE c.transport_id = t.id AND c.producer_id = p.id)`;
+
 const columnsOf = (entries: ConsumerEntry[]): string[][] => [
   entries.map(({ consumerId }) => consumerId),
   entries.map(({ producerId }) => producerId),
@@ -101,6 +112,35 @@ export function createConsumerRows(knex: Knex) {
         );
         if (stale.rowCount > 0) for (const id of await insert(family, rest)) inserted.add(id);
         return inserted;
+      }),
+    /** The pairs of these transports and producers that no consumer is recorded for, by transport. */
+    unrecorded: (
+      transportIds: string[],
+      producerIds: string[],
+      dataProducerIds: string[],
+    ): Promise<UnrecordedPairs[]> =>
+      query(async () => {
+        const byTransport = new Map(
+          transportIds.map((transportId): [string, UnrecordedPairs] => [
+            transportId,
+            { transportId, producerIds: [], dataProducerIds: [] },
+          ]),
+        );
+        for (const [family, ids] of [
+          ['media', producerIds],
+          ['data', dataProducerIds],
+        ] as const) {
+          if (ids.length === 0) continue;
+          const { rows } = await knex.raw<{ rows: { transport: string; producer: string }[] }>(
+            unrecordedSql(families[family]),
+            [transportIds, ids],
+          );
+          for (const { transport, producer } of rows) {
+            const pairs = byTransport.get(transport);
+            pairs?.[family === 'media' ? 'producerIds' : 'dataProducerIds'].push(producer);
+          }
+        }
+        return [...byTransport.values()];
       }),
   };
 }

@@ -88,9 +88,20 @@ export function createMediaSweep(knex: Knex) {
         );
         return new Set(rows.map(({ id }) => id));
       }),
+    /** Which of these consumers and data consumers are recorded. */
+    existingConsumers: (consumerIds: string[], dataConsumerIds: string[]): Promise<Set<string>> =>
+      query(async () => {
+        const { rows } = await knex.raw<{ rows: { id: string }[] }>(
+          `SELECT id FROM media_consumer WHERE id = ANY(?::uuid[])
+           UNION ALL SELECT id FROM media_data_consumer WHERE id = ANY(?::uuid[])`,
+          [consumerIds, dataConsumerIds],
+        );
+        return new Set(rows.map(({ id }) => id));
+      }),
     isRegistered: (instanceId: string): Promise<boolean> =>
       query(
-        async () => (await knex('media_worker').where('instance_id', instanceId).first()) != null,
+        async () =>
+          (await knex('media_worker').where('instance_id', instanceId).first()) !== undefined,
       ),
     missingConsumers: (instanceId: string, ageMs: number) =>
       missing(

@@ -19,6 +19,9 @@ import {
 import { createConsumerRows } from './media-consumers.ts';
 import { createMediaSweep } from './media-sweep.ts';
 
+export type { ConsumerEntry, ConsumerFamily } from './media-consumers.ts';
+export type { LiveTable } from './media-sweep.ts';
+
 /** A peer's connection as its producer service needs it: who it is, what it may do, where its two sides live. */
 export interface PeerBinding {
   mediaPeerId: string;
@@ -29,6 +32,7 @@ export interface PeerBinding {
   displayName: string;
   rtpCapabilities: RtpCapabilities | null;
   joined: boolean;
+  remoteAddress: string;
   replicaUrl: string;
   producerRouter: RouterRow;
   consumerRouter: RouterRow;
@@ -107,20 +111,26 @@ const bindingOf = (row: MediaPeerModel): PeerBinding => ({
   displayName: row.displayName,
   rtpCapabilities: row.rtpCapabilities,
   joined: row.joinedAt !== null,
+  remoteAddress: row.remoteAddress,
   replicaUrl: row.replica?.url ?? '',
   producerRouter: routerOf(row.producerRouter),
   consumerRouter: routerOf(row.consumerRouter),
+});
+
+const noGrants: Grants = { publish: false, subscribe: false, data: false, admin: false };
+const watcherOf = (peer: MediaPeerModel | undefined) => ({
+  peerKind: peer?.kind ?? 'WebSocket',
+  roomId: peer?.roomId ?? '',
+  grants: peer?.grants ?? noGrants,
+  rtpCapabilities: peer?.rtpCapabilities ?? null,
+  replicaUrl: peer?.replica?.url ?? '',
 });
 
 const receiverOf = (row: MediaTransportModel): Receiver => ({
   transportId: row.id,
   mediaPeerId: row.mediaPeerId,
   peerId: row.peer?.peerId ?? '',
-  peerKind: row.peer?.kind ?? 'WebSocket',
-  roomId: row.peer?.roomId ?? '',
-  grants: row.peer?.grants ?? { publish: false, subscribe: false, data: false, admin: false },
-  rtpCapabilities: row.peer?.rtpCapabilities ?? null,
-  replicaUrl: row.peer?.replica?.url ?? '',
+  ...watcherOf(row.peer),
   router: { routerId: row.routerId, node: nodeOf(row.worker) },
 });
 
@@ -233,7 +243,7 @@ const peers = (knex: Knex) => ({
             displayName: details.displayName,
             device: details.device,
             rtpCapabilities: details.rtpCapabilities ?? null,
-            joinedAt: raw('coalesce(joined_at, clock_timestamp())') as unknown as Date,
+            joinedAt: raw('coalesce(joined_at, clock_timestamp())'),
           })
           .where('id', peer.mediaPeerId);
         if (marked === 0) return undefined;

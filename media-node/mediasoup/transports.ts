@@ -1,0 +1,276 @@
+import type { DtlsParameters, PlainTransport, WebRtcTransport } from 'mediasoup/types';
+import type { z } from 'zod';
+
+import { isForeignKeyViolation } from '../../common/db/knex.ts';
+import { ApiError } from '../../common/errors.ts';
+import type {
+  connectTransportRequest,
+  createTransportRequest,
+} from '../../common/wire/media-node.ts';
+import type { PeerResponse } from '../../common/wire/peer.ts';
+import type { NodeContext } from '../context.ts';
+import { askMediasoup } from './errors.ts';
+import type { LiveRouter, LiveTransport } from './objects.ts';
+
+type ConnectRequest = z.output<typeof connectTransportRequest>;
+type CreateRequest = z.output<typeof createTransportRequest>;
+type WebRtcRequest = Extract<CreateRequest, { kind: 'webrtc' }>;
+type PlainRequest = Extract<CreateRequest, { kind: 'plain' }>;
+
+export const isWebRtc = (
+  transport: WebRtcTransport | PlainTransport,
+): transport is WebRtcTransport => transport.type === 'webrtc';
+
+/**
+ * Creates a peer's transport on a router of this node and records it. A peer has one receiving browser transport: one
+ * that is not yet connected is given again, so that a repeated call makes no second one; a connected one is replaced.
+ *
+ * @throws {ApiError} `router_not_found`, `peer_not_found`, `node_draining`, `store_unavailable`
+ */
+export async function createTransport(
+  ctx: NodeContext,
+  routerId: string,
+  request: CreateRequest,
+): Promise<PeerResponse<'createWebRtcTransport'> | PeerResponse<'createPlainTransport'>> {
+  const router = ctx.registry.router(routerId);
+  if (router.roomId !== request.peer.roomId)
+    throw new ApiError('router_not_found', `router ${routerId} is not of this room`);
+  const again = reusable(ctx, router, request);
+  if (again && isWebRtc(again.transport)) return iceServerParameters(again.transport);
+  if (ctx.draining) throw new ApiError('node_draining', 'the node takes no new transport');
+  const { mediaPeerId } = request.peer;
+  ctx.registry.requireOpenPeer(mediaPeerId);
+  if (ctx.registry.transportsOf(mediaPeerId).length >= ctx.config.rtc.transportsPerPeer)
+    throw new ApiError(
+      'invalid_request',
+      `a peer may have at most ${ctx.config.rtc.transportsPerPeer} transports`,
+    );
+  const transport =
+    request.kind === 'webrtc'
+      ? await createWebRtc(ctx, router, request)
+      : await createPlain(ctx, router, request);
+  await keep(ctx, router, request, transport);
+  return isWebRtc(transport) ? iceServerParameters(transport) : plainParameters(transport);
+}
+
+function reusable(
+  ctx: NodeContext,
+  router: LiveRouter,
+  request: CreateRequest,
+): LiveTransport | undefined {
+  if (request.kind !== 'webrtc' || request.direction !== 'consumer') return undefined;
+  const existing = ctx.registry
+    .transportsOf(request.peer.mediaPeerId)
+    .find(({ direction, transport }) => direction === 'consumer' && isWebRtc(transport));
+  if (!existing) return undefined;
+  const fresh = existing.connecting === undefined && existing.router === router;
+  const sameWay = existing.transport.appData['forceTcp'] === request.forceTcp;
+  if (fresh && sameWay) return existing;
+  existing.transport.close();
+  return undefined;
+}
+
+const sctp = (ctx: NodeContext) => ({
+  enableSctp: true,
+  maxSendMessageSize: ctx.config.rtc.sctpMaxMessageSize,
+  maxReceiveMessageSize: ctx.config.rtc.sctpMaxMessageSize,
+});
+
+async function createWebRtc(
+  ctx: NodeContext,
+  { router, workerIndex }: LiveRouter,
+  { direction, forceTcp }: WebRtcRequest,
+): Promise<WebRtcTransport> {
+  const { rtc } = ctx.config;
+  const transport = await askMediasoup('createWebRtcTransport', () =>
+    router.createWebRtcTransport({
+      webRtcServer: ctx.workers.webRtcServer(workerIndex),
+      enableUdp: !forceTcp,
+      enableTcp: true,
+      preferUdp: !forceTcp,
+      iceConsentTimeout: rtc.iceConsentTimeoutSeconds,
+      initialAvailableOutgoingBitrate: rtc.initialAvailableOutgoingBitrate,
+      ...sctp(ctx),
+      appData: { forceTcp },
+    }),
+  );
+  if (direction === 'producer' && rtc.maxIncomingBitrate !== undefined)
+    await askMediasoup('setMaxIncomingBitrate', () =>
+      transport.setMaxIncomingBitrate(rtc.maxIncomingBitrate ?? 0),
+    );
+  return transport;
+}
+
+/** Where pipes and plain transports listen: not on the WebRtcServer's port, but in a range of their own. */
+export function pipeListenInfo({ listenIp, announcedAddress, portMin, portMax }: PipeNetwork) {
+  return {
+    protocol: 'udp' as const,
+    ip: listenIp,
+    portRange: { min: portMin, max: portMax },
+    ...(announcedAddress === undefined ? {} : { announcedAddress }),
+  };
+}
+type PipeNetwork = NodeContext['config']['rtc']['pipe'];
+
+const createPlain = (
+  ctx: NodeContext,
+  { router }: LiveRouter,
+  { comedia, rtcpMux }: PlainRequest,
+): Promise<PlainTransport> =>
+  askMediasoup('createPlainTransport', () =>
+    router.createPlainTransport({
+      listenInfo: pipeListenInfo(ctx.config.rtc.pipe),
+      comedia,
+      rtcpMux,
+    }),
+  );
+
+function onClose(transport: WebRtcTransport | PlainTransport, listener: () => void): void {
+  if (isWebRtc(transport)) transport.observer.once('close', listener);
+  else transport.observer.once('close', listener);
+}
+
+/** Adds the transport to the registry and the table, or closes it again. */
+async function keep(
+  ctx: NodeContext,
+  router: LiveRouter,
+  { peer, direction, kind }: CreateRequest,
+  transport: WebRtcTransport | PlainTransport,
+): Promise<void> {
+  const live: LiveTransport = {
+    id: transport.id,
+    router,
+    peer,
+    direction,
+    transport,
+    createdAt: Date.now(),
+    producing: new Map(),
+    producingData: new Map(),
+    consuming: new Map(),
+    consumingData: new Map(),
+  };
+  ctx.registry.addTransport(live);
+  onClose(transport, () => {
+    ctx.registry.removeTransport(live);
+    ctx.rows.forget('media_transport', live.id);
+  });
+  watchConnection(ctx, live);
+  try {
+    ctx.registry.requireOpenPeer(peer.mediaPeerId);
+    await ctx.repository.insertTransport({
+      id: live.id,
+      mediaPeerId: peer.mediaPeerId,
+      routerId: router.id,
+      instanceId: ctx.self.instanceId,
+      kind,
+      direction,
+    });
+    ctx.registry.requireOpenPeer(peer.mediaPeerId);
+  } catch (error) {
+    transport.close();
+    if (isForeignKeyViolation(error))
+      throw new ApiError('peer_not_found', 'the peer or its router is gone', { cause: error });
+    throw error;
+  }
+}
+
+/** A browser whose ICE or DTLS is over for good is gone; its replica closes the socket, so that it comes anew. */
+function watchConnection(ctx: NodeContext, { peer, transport }: LiveTransport): void {
+  const lost = (reason: string): void => {
+    if (!ctx.registry.isPeerClosed(peer.mediaPeerId))
+      ctx.outbox.reportLost(peer.replicaUrl, peer.mediaPeerId, reason);
+  };
+  const routerGone = (): void => lost('router_closed');
+  if (!isWebRtc(transport)) {
+    transport.on('routerclose', routerGone);
+    return;
+  }
+  transport.on('routerclose', routerGone);
+  transport.on('icestatechange', (state) => {
+    if (state === 'disconnected') lost('ice_disconnected');
+  });
+  transport.on('dtlsstatechange', (state) => {
+    if (state === 'failed' || state === 'closed') lost(`dtls_${state}`);
+  });
+}
+
+function iceServerParameters(transport: WebRtcTransport): PeerResponse<'createWebRtcTransport'> {
+  return {
+    transportId: transport.id,
+    iceParameters: transport.iceParameters,
+    iceCandidates: transport.iceCandidates,
+    dtlsParameters: transport.dtlsParameters,
+    ...(transport.sctpParameters ? { sctpParameters: transport.sctpParameters } : {}),
+  };
+}
+
+function plainParameters(transport: PlainTransport): PeerResponse<'createPlainTransport'> {
+  const { tuple, rtcpTuple } = transport;
+  return {
+    transportId: transport.id,
+    ip: tuple.localAddress,
+    port: tuple.localPort,
+    ...(rtcpTuple ? { rtcpPort: rtcpTuple.localPort } : {}),
+  };
+}
+
+/**
+ * Connects a transport. Repeating it with the same parameters is fine; with others it is a `conflict`.
+ *
+ * @throws {ApiError} `transport_not_found`, `conflict`, `invalid_request`
+ */
+export async function connectTransport(
+  ctx: NodeContext,
+  transportId: string,
+  request: ConnectRequest,
+): Promise<void> {
+  const live = ctx.registry.transport(transportId, request.mediaPeerId);
+  const fingerprint = JSON.stringify({ ...request, mediaPeerId: undefined });
+  if (live.connecting && live.connecting.with !== fingerprint)
+    throw new ApiError('conflict', 'the transport is connected with other parameters');
+  live.connecting ??= { with: fingerprint, done: connect(live, request) };
+  try {
+    await live.connecting.done;
+  } catch (error) {
+    delete live.connecting;
+    throw error;
+  }
+}
+
+async function connect({ transport }: LiveTransport, request: ConnectRequest): Promise<void> {
+  if (isWebRtc(transport)) {
+    if (!('dtlsParameters' in request))
+      throw new ApiError('invalid_request', 'dtlsParameters: missing', {
+        fields: [{ field: 'dtlsParameters', message: 'missing' }],
+      });
+    const dtlsParameters = request.dtlsParameters as DtlsParameters;
+    await askMediasoup('dtlsParameters', () => transport.connect({ dtlsParameters }));
+    return;
+  }
+  if (!('ip' in request))
+    throw new ApiError('invalid_request', 'ip: missing', {
+      fields: [{ field: 'ip', message: 'missing' }],
+    });
+  const { ip, port, rtcpPort } = request;
+  await askMediasoup('connect', () =>
+    transport.connect({ ip, port, ...(rtcpPort === undefined ? {} : { rtcpPort }) }),
+  );
+}
+
+/** @throws {ApiError} `transport_not_found`, `unsupported_method` for a plain transport */
+export async function restartIce(
+  ctx: NodeContext,
+  transportId: string,
+  mediaPeerId?: string,
+): Promise<PeerResponse<'restartIce'>> {
+  const { transport } = ctx.registry.transport(transportId, mediaPeerId);
+  if (!isWebRtc(transport))
+    throw new ApiError('unsupported_method', 'a plain transport has no ICE');
+  return { iceParameters: await askMediasoup('restartIce', () => transport.restartIce()) };
+}
+
+/** Closes a transport with all that is on it. One that is gone is no error. */
+export function closeTransport(ctx: NodeContext, transportId: string, mediaPeerId?: string): void {
+  if (ctx.registry.transports.has(transportId))
+    ctx.registry.transport(transportId, mediaPeerId).transport.close();
+}

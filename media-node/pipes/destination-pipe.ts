@@ -1,0 +1,288 @@
+import type {
+  PipeTransport,
+  ProducerScore,
+  RtpParameters,
+  SctpStreamParameters,
+} from 'mediasoup/types';
+import type { z } from 'zod';
+
+import { ApiError } from '../../common/errors.ts';
+import type {
+  RouterAddress,
+  destinationPipeRequest,
+  pipeConsumeDataResponse,
+  pipeConsumeResponse,
+  pipeStateRequest,
+} from '../../common/wire/media-node.ts';
+import type { NodeContext } from '../context.ts';
+import { tellScore } from '../mediasoup/consumers.ts';
+import { askMediasoup } from '../mediasoup/errors.ts';
+import type { DataSource, LiveRouter, Source } from '../mediasoup/objects.ts';
+import type { MediaNode } from '../nodes/nodes.ts';
+import { PipedSet } from './piped-set.ts';
+import { farEndGone } from './state-sender.ts';
+
+type Answer = z.output<typeof pipeConsumeResponse>['consumers'][number];
+type DataAnswer = z.output<typeof pipeConsumeDataResponse>['dataConsumers'][number];
+type State = z.output<typeof pipeStateRequest>;
+
+/** What the origin says of a producer, with the number of the update that said so: the newest counts. */
+interface Known {
+  sequence: number;
+  closed: boolean;
+  paused: boolean;
+  score: ProducerScore[];
+  /** Pausing and resuming happen one after another. */
+  applied: Promise<void>;
+}
+
+interface DestinationPipeParts {
+  router: LiveRouter;
+  source: RouterAddress;
+  sourceTransportId: string;
+  transport: PipeTransport;
+}
+
+/** The destination end of a pipe: what a router elsewhere sends to this node's router. */
+export class DestinationPipe {
+  readonly router: LiveRouter;
+  readonly source: RouterAddress;
+  readonly transport: PipeTransport;
+  readonly #sourceTransportId: string;
+  readonly #media: PipedSet<Source>;
+  readonly #data: PipedSet<DataSource>;
+  readonly #known = new Map<string, Known>();
+  readonly #ctx: NodeContext;
+  #sequence = 0;
+  #heardAt = Date.now();
+  #usedAt = Date.now();
+
+  constructor(ctx: NodeContext, parts: DestinationPipeParts) {
+    this.#ctx = ctx;
+    this.router = parts.router;
+    this.source = parts.source;
+    this.transport = parts.transport;
+    this.#sourceTransportId = parts.sourceTransportId;
+    this.#media = new PipedSet(parts.router.sources);
+    this.#data = new PipedSet(parts.router.dataSources);
+  }
+
+  get id(): string {
+    return this.transport.id;
+  }
+  get closed(): boolean {
+    return this.transport.closed;
+  }
+  get producers(): number {
+    return this.#media.size;
+  }
+  get dataProducers(): number {
+    return this.#data.size;
+  }
+
+  /** Brings these to this router, where they are not yet. */
+  async ensure({
+    producerIds,
+    dataProducerIds,
+  }: Pick<z.output<typeof destinationPipeRequest>, 'producerIds' | 'dataProducerIds'>) {
+    this.#usedAt = Date.now();
+    const [media, data] = await Promise.all([
+      this.#media.ensure(producerIds, (missing) => this.#bring(missing)),
+      this.#data.ensure(dataProducerIds, (missing) => this.#bringData(missing)),
+    ]);
+    return { pipeTransportId: this.id, producerIds: media, dataProducerIds: data };
+  }
+
+  /** Resolves once it is done. */
+  async applyState({ sequence, producers, closedDataProducerIds }: State): Promise<void> {
+    this.#heardAt = Date.now();
+    for (const { producerId, ...state } of producers)
+      this.#learn(producerId, sequence, { ...state, score: state.score as ProducerScore[] });
+    for (const id of closedDataProducerIds) this.#data.get(id)?.producer.close();
+    for (const { producerId } of producers) await this.#known.get(producerId)?.applied;
+  }
+
+  /** Lets go of what nobody has watched for long, and of the pipe when nothing is left in it. */
+  async releaseIdle(): Promise<void> {
+    const { idleMs } = this.#ctx.config.pipes;
+    const media = this.#media.idle(idleMs);
+    const data = this.#data.idle(idleMs);
+    if (media.length + data.length > 0) {
+      this.#usedAt = Date.now();
+      for (const { producer } of [...media, ...data]) producer.close();
+      await this.#release(
+        media.map(({ id }) => id),
+        data.map(({ id }) => id),
+      );
+    } else if (this.#isEmpty() && Date.now() - this.#usedAt > idleMs) this.close();
+  }
+
+  /** Tells the source what is still needed, and finds out whether the source still is. */
+  async demand(): Promise<void> {
+    try {
+      await this.#sourceNode().pipeDemand(this.#sourceTransportId, {
+        producerIds: this.#media.ids,
+        dataProducerIds: this.#data.ids,
+        sequence: this.#sequence,
+      });
+      this.#heardAt = Date.now();
+    } catch (error) {
+      const silentMs = Date.now() - this.#heardAt;
+      if (farEndGone(error) || silentMs > this.#ctx.config.pipes.lostAfterMs) this.close();
+    }
+  }
+
+  /** Closes both ends; what goes through the pipe is closed with it. */
+  close(): void {
+    this.transport.close();
+  }
+
+  /** Has the source close its end; it finds out by itself when it can't be told. */
+  async closeSource(): Promise<void> {
+    await this.#release([], [], true);
+  }
+
+  #sourceNode(): MediaNode {
+    return this.#ctx.nodes.at(this.source.node);
+  }
+
+  #isEmpty(): boolean {
+    return this.#media.ids.length + this.#data.ids.length === 0;
+  }
+
+  async #release(
+    producerIds: string[],
+    dataProducerIds: string[],
+    closeTransport = false,
+  ): Promise<void> {
+    const sequence = ++this.#sequence;
+    await this.#sourceNode()
+      .pipeRelease(this.#sourceTransportId, {
+        producerIds,
+        dataProducerIds,
+        sequence,
+        closeTransport,
+      })
+      // The next demand, or its absence, says the same.
+      .catch(() => undefined);
+  }
+
+  async #bring(producerIds: string[]): Promise<void> {
+    const sequence = ++this.#sequence;
+    try {
+      const { consumers, stateSequence } = await this.#ask((node) =>
+        node.pipeConsume(this.#sourceTransportId, { producerIds, sequence }),
+      );
+      await Promise.all(consumers.map((answer) => this.#produce(answer, stateSequence)));
+    } catch (error) {
+      this.#ctx.background('pipes: undo', () => this.#release(producerIds, []));
+      throw error;
+    }
+  }
+
+  async #bringData(dataProducerIds: string[]): Promise<void> {
+    const sequence = ++this.#sequence;
+    try {
+      const { dataConsumers } = await this.#ask((node) =>
+        node.pipeConsumeData(this.#sourceTransportId, { dataProducerIds, sequence }),
+      );
+      await Promise.all(dataConsumers.map((answer) => this.#produceData(answer)));
+    } catch (error) {
+      this.#ctx.background('pipes: undo', () => this.#release([], dataProducerIds));
+      throw error;
+    }
+  }
+
+  async #ask<T>(call: (node: MediaNode) => Promise<T>): Promise<T> {
+    try {
+      const answer = await call(this.#sourceNode());
+      this.#heardAt = Date.now();
+      return answer;
+    } catch (error) {
+      if (farEndGone(error)) this.close();
+      throw error;
+    }
+  }
+
+  async #produce(answer: Answer, stateSequence: number): Promise<void> {
+    const { producerId: id, kind, paused, peerId, mediaPeerId, appData } = answer;
+    const producer = await askMediasoup('pipe', () =>
+      this.transport.produce({
+        kind,
+        rtpParameters: answer.rtpParameters as RtpParameters,
+        paused,
+      }),
+    );
+    const score = answer.score as ProducerScore[];
+    const source: Source = {
+      id,
+      producer,
+      peerId,
+      mediaPeerId,
+      appData,
+      users: 0,
+      consumers: new Set(),
+      originScore: score,
+    };
+    this.#requireOpen();
+    this.#media.add(source);
+    producer.observer.once('close', () => {
+      this.#media.remove(id);
+      this.#known.delete(id);
+      this.#usedAt = Date.now();
+    });
+    this.#learn(id, stateSequence, { closed: false, paused, score });
+    await this.#apply(id);
+  }
+
+  async #produceData(answer: DataAnswer): Promise<void> {
+    const { dataProducerId: id, label, protocol, peerId, mediaPeerId, appData } = answer;
+    const producer = await askMediasoup('pipe', () =>
+      this.transport.produceData({
+        sctpStreamParameters: answer.sctpStreamParameters as SctpStreamParameters,
+        label,
+        protocol,
+      }),
+    );
+    this.#requireOpen();
+    this.#data.add({ id, producer, peerId, mediaPeerId, appData, users: 0 });
+    producer.observer.once('close', () => {
+      this.#data.remove(id);
+      this.#usedAt = Date.now();
+    });
+  }
+
+  #requireOpen(): void {
+    if (this.closed) throw new ApiError('far_side_failed', 'the pipe was closed meanwhile');
+  }
+
+  /** Takes over what the origin says, unless something newer is known; also of one that is still on its way here. */
+  #learn(id: string, sequence: number, state: Pick<Known, 'closed' | 'paused' | 'score'>): void {
+    const known = this.#known.get(id);
+    if (known && known.sequence > sequence) return;
+    if (!this.#media.get(id) && !this.#media.isBringing(id)) return;
+    const applied = known?.applied ?? Promise.resolve();
+    this.#known.set(id, { ...state, sequence, applied });
+    if (this.#media.get(id)) void this.#apply(id);
+  }
+
+  /** Brings the piped producer to what is known of its origin. Never rejects. */
+  #apply(id: string): Promise<void> {
+    const known = this.#known.get(id);
+    if (!known) return Promise.resolve();
+    known.applied = known.applied.then(async () => {
+      const source = this.#media.get(id);
+      const newest = this.#known.get(id);
+      if (!source || !newest) return;
+      const { producer } = source;
+      // A producer that is closed meanwhile needs nothing any more.
+      if (newest.closed) producer.close();
+      else if (newest.paused && !producer.paused) await producer.pause().catch(() => undefined);
+      else if (!newest.paused && producer.paused) await producer.resume().catch(() => undefined);
+      if (JSON.stringify(source.originScore) === JSON.stringify(newest.score)) return;
+      source.originScore = newest.score;
+      for (const consumer of source.consumers) tellScore(this.#ctx, consumer);
+    });
+    return known.applied;
+  }
+}

@@ -1,0 +1,75 @@
+import type { DataSource, Source } from '../mediasoup/objects.ts';
+
+/** A source that a pipe brought here, and since when nobody has used it. */
+interface Entry<S> {
+  source: S;
+  idleSince: number;
+}
+
+/** What one pipe has brought to its destination, of one kind. Each id is brought once, however many ask at once. */
+export class PipedSet<S extends Source | DataSource> {
+  readonly #entries = new Map<string, Entry<S>>();
+  readonly #bringing = new Map<string, Promise<void>>();
+  /** Where consumers find the sources: the router's own map. */
+  readonly #sources: Map<string, S>;
+
+  constructor(sources: Map<string, S>) {
+    this.#sources = sources;
+  }
+
+  /**
+   * @param bring fetches those that are not here; it adds what it gets
+   * @returns the ids that are here now
+   */
+  async ensure(ids: string[], bring: (missing: string[]) => Promise<void>): Promise<string[]> {
+    const missing = ids.filter((id) => !this.#entries.has(id) && !this.#bringing.has(id));
+    if (missing.length > 0) {
+      const batch = bring(missing).finally(() => {
+        for (const id of missing) this.#bringing.delete(id);
+      });
+      for (const id of missing) this.#bringing.set(id, batch);
+    }
+    for (const id of ids) await this.#bringing.get(id);
+    return ids.filter((id) => this.#entries.has(id));
+  }
+
+  add(source: S): void {
+    const entry = { source, idleSince: Date.now() };
+    source.onUsersChange = () => {
+      entry.idleSince = Date.now();
+    };
+    this.#entries.set(source.id, entry);
+    this.#sources.set(source.id, source);
+  }
+
+  get(id: string): S | undefined {
+    return this.#entries.get(id)?.source;
+  }
+
+  remove(id: string): void {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    if (entry && this.#sources.get(id) === entry.source) this.#sources.delete(id);
+  }
+
+  isBringing(id: string): boolean {
+    return this.#bringing.has(id);
+  }
+
+  /** All that is here or on its way. */
+  get ids(): string[] {
+    return [...this.#entries.keys(), ...this.#bringing.keys()];
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Those that nobody has used for so long. */
+  idle(idleMs: number): S[] {
+    const before = Date.now() - idleMs;
+    return [...this.#entries.values()]
+      .filter(({ source, idleSince }) => source.users === 0 && idleSince <= before)
+      .map(({ source }) => source);
+  }
+}

@@ -1,0 +1,157 @@
+import type { LiveTable, MediaRepository } from '../../common/db/repositories/media.ts';
+import { isApiError } from '../../common/errors.ts';
+import type { NodeContext } from '../context.ts';
+import type { ConsumeFlow } from '../flow/consume.ts';
+import { closePeer } from '../flow/sessions.ts';
+import type { Routers } from '../mediasoup/routers.ts';
+
+type Rows = Awaited<ReturnType<MediaRepository['rowsOfInstance']>>;
+
+interface SweepParts {
+  routers: Routers;
+  flow: ConsumeFlow;
+}
+
+/**
+ * Compares the tables with the live objects and puts right what a failure, a lost answer or an outage has left: it looks
+ * at what is, never at what happened, and leaves young objects alone. While the store is away it does nothing.
+ */
+export class Sweep {
+  readonly #ctx: NodeContext;
+  readonly #parts: SweepParts;
+  readonly #timer: NodeJS.Timeout;
+  #running: Promise<void> | undefined;
+
+  constructor(ctx: NodeContext, parts: SweepParts) {
+    this.#ctx = ctx;
+    this.#parts = parts;
+    this.#timer = setInterval(() => void this.run(), ctx.config.sweep.intervalMs);
+    this.#timer.unref();
+  }
+
+  /** One comparison; one that runs already is joined. Never rejects. */
+  run(): Promise<void> {
+    this.#running ??= this.#sweep()
+      .catch((error: unknown) => {
+        const level = isApiError(error, 'store_unavailable') ? 'info' : 'error';
+        this.#ctx.logger[level]({ err: error }, 'sweep skipped');
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return this.#running;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  async #sweep(): Promise<void> {
+    const { repository, self, config, sourcePipes } = this.#ctx;
+    sourcePipes.sweep();
+    await this.#keepRegistered();
+    await this.#closeGonePeers();
+    const rows = await repository.rowsOfInstance(self.instanceId, config.sweep.graceMs);
+    await this.#deleteDeadRows(rows);
+    await this.#closeUnrecorded();
+    await this.#makeMissing();
+  }
+
+  /** Our row may have been deleted by someone who took us for dead. */
+  async #keepRegistered(): Promise<void> {
+    const { repository, self, register, registry } = this.#ctx;
+    if (await repository.isRegistered(self.instanceId)) return;
+    await register();
+    for (const live of registry.routers.values())
+      await this.#parts.routers.save(live, live.generation);
+  }
+
+  async #closeGonePeers(): Promise<void> {
+    const { registry, sessions, repository } = this.#ctx;
+    const known = [...new Set([...this.#oldPeers(), ...sessions.ids])];
+    if (known.length === 0) return;
+    const existing = await repository.existingPeers(known);
+    for (const mediaPeerId of known)
+      if (!existing.has(mediaPeerId) && !registry.isPeerClosed(mediaPeerId)) {
+        closePeer(this.#ctx, mediaPeerId);
+        this.#count('peers', 1);
+      }
+  }
+
+  #oldPeers(): string[] {
+    const before = Date.now() - this.#ctx.config.sweep.graceMs;
+    return [...this.#ctx.registry.transports.values()]
+      .filter(({ createdAt }) => createdAt < before)
+      .map(({ peer }) => peer.mediaPeerId);
+  }
+
+  async #deleteDeadRows(rows: Rows): Promise<void> {
+    const { repository, rows: reaper, self } = this.#ctx;
+    await reaper.flush();
+    const live = this.#liveIds();
+    for (const [table, ids] of rows) {
+      const dead = ids.filter((id) => !live[table].has(id));
+      if (dead.length === 0) continue;
+      if (table === 'media_router') await repository.deleteRouters(self.instanceId, dead);
+      else await repository.deleteRows(table, dead);
+      this.#count('rows', dead.length);
+    }
+  }
+
+  #liveIds(): Record<LiveTable, { has(id: string): boolean }> {
+    const { registry, sourcePipes, destinationPipes } = this.#ctx;
+    return {
+      media_router: registry.routers,
+      media_transport: registry.transports,
+      media_producer: registry.producers,
+      media_data_producer: registry.dataProducers,
+      media_consumer: registry.consumers,
+      media_data_consumer: registry.dataConsumers,
+      media_pipe_transport: new Set(
+        [...sourcePipes.all, ...destinationPipes.all].map(({ id }) => id),
+      ),
+    };
+  }
+
+  /** Consumers that nobody recorded: whoever had them made has failed half-way, and its peer was never told. */
+  async #closeUnrecorded(): Promise<void> {
+    const { registry, repository, config } = this.#ctx;
+    const before = Date.now() - config.sweep.graceMs;
+    const media = [...registry.consumers.values()].filter(({ createdAt }) => createdAt < before);
+    const data = [...registry.dataConsumers.values()].filter(({ createdAt }) => createdAt < before);
+    const recorded = await repository.existingConsumers(
+      media.map(({ id }) => id),
+      data.map(({ id }) => id),
+    );
+    for (const live of [...media, ...data])
+      if (!recorded.has(live.id)) {
+        live.consumer.close();
+        this.#count('consumers', 1);
+      }
+  }
+
+  /** Peers that should watch a producer of this node and don't, since a step failed or a pipe was lost. */
+  async #makeMissing(): Promise<void> {
+    const { repository, self, config, background } = this.#ctx;
+    const { graceMs } = config.sweep;
+    const media = await repository.missingConsumers(self.instanceId, graceMs);
+    for (const [transportId, pairs] of Map.groupBy(media, (pair) => pair.transportId))
+      background('sweep: consume', async () => {
+        const producerIds = pairs.map(({ producerId }) => producerId);
+        const made = await this.#parts.flow.consume(transportId, producerIds);
+        this.#count('missing consumers', made.length);
+      });
+    const data = await repository.missingDataConsumers(self.instanceId, graceMs);
+    for (const [transportId, pairs] of Map.groupBy(data, (pair) => pair.transportId))
+      background('sweep: consume data', async () => {
+        const producerIds = pairs.map(({ producerId }) => producerId);
+        const made = await this.#parts.flow.consumeData(transportId, producerIds);
+        this.#count('missing consumers', made.length);
+      });
+  }
+
+  #count(what: string, count: number): void {
+    if (count > 0) this.#ctx.metrics.swept.inc({ what }, count);
+  }
+}
