@@ -17,7 +17,12 @@ export const localConfig = z.strictObject({
       .string()
       .min(1)
       .describe('folder of YAML files with MediaWorkers and MediaRooms; watched'),
-    settleMs: ms(200, 'how long a changed file must be quiet before it is read'),
+    // chokidar drops changes that follow another within 50 ms: what it drops must be over before the file is read.
+    settleMs: z
+      .int()
+      .min(100)
+      .default(200)
+      .describe('how long a changed file must be quiet before it is read, in milliseconds'),
   }),
   api: z.strictObject({
     host: z
