@@ -73,11 +73,13 @@ interface SignalingPlaces {
   internalPort: number;
   pageUrls: string[];
   tls: TlsFiles | undefined;
+  /** Consumer nodes. */
+  consumers: number;
 }
 
 export const signalingConfigOf = (
   shared: Shared,
-  { publicPort, internalPort, pageUrls, tls }: SignalingPlaces,
+  { publicPort, internalPort, pageUrls, tls, consumers }: SignalingPlaces,
 ): z.input<typeof signalingConfig> => ({
   ...base(shared),
   public: { host: '127.0.0.1', port: publicPort, urls: pageUrls, ...(tls ? { tls } : {}) },
@@ -85,4 +87,6 @@ export const signalingConfigOf = (
   database: { url: shared.databaseUrl },
   roomAuth: { secret: shared.roomSecret, development: true },
   kubernetes: { kubeconfig: shared.kubeconfig },
+  // So that even a small room shows watchers on every consumer node.
+  rooms: { onJoin: { consumerRouters: consumers } },
 });

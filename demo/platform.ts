@@ -176,6 +176,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
         internalPort,
         pageUrls: options.pageUrls,
         tls: options.tls,
+        consumers: options.consumers,
       }),
     );
     const scheme = options.tls ? 'https' : 'http';

@@ -78,6 +78,15 @@ const rooms = z
       1_500,
       'after how long a room that is not wholly ready takes peers on the routers that are',
     ),
+    onJoin: z
+      .strictObject({
+        producerRouters: count(1, 'producer routers of a room that is made on first join'),
+        consumerRouters: count(
+          1,
+          'consumer routers of such a room: over how many nodes its watchers spread',
+        ),
+      })
+      .prefault({}),
   })
   .prefault({});
 

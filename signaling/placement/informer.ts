@@ -30,6 +30,8 @@ export interface Change<T> {
   name: string;
   object: T | undefined;
   previous: T | undefined;
+  /** Gone by an event that says so; otherwise a later list did not have it, which may be the API's own loss. */
+  deleted: boolean;
 }
 
 export interface InformerTiming {
@@ -167,13 +169,13 @@ export class Informer<T extends HasMeta> {
 
   #apply({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' | 'ERROR' }>): void {
     const { name } = object.metadata;
-    if (type === 'DELETED') this.#remove(name);
+    if (type === 'DELETED') this.#remove(name, true);
     else this.#put(name, object);
   }
 
   #replaceAll(items: T[]): void {
     const names = new Set(items.map(({ metadata }) => metadata.name));
-    for (const name of [...this.#objects.keys()]) if (!names.has(name)) this.#remove(name);
+    for (const name of [...this.#objects.keys()]) if (!names.has(name)) this.#remove(name, false);
     this.#synced = true;
     for (const item of items)
       if (
@@ -186,14 +188,14 @@ export class Informer<T extends HasMeta> {
   #put(name: string, object: T): void {
     const previous = this.#objects.get(name);
     this.#objects.set(name, object);
-    this.#tell({ name, object, previous });
+    this.#tell({ name, object, previous, deleted: false });
   }
 
-  #remove(name: string): void {
+  #remove(name: string, deleted: boolean): void {
     const previous = this.#objects.get(name);
     if (!previous) return;
     this.#objects.delete(name);
-    this.#tell({ name, object: undefined, previous });
+    this.#tell({ name, object: undefined, previous, deleted });
   }
 
   #tell(change: Change<T>): void {

@@ -28,8 +28,8 @@ function moveOf(peer: LocalPeer, room: MediaRoom): string | undefined {
 export function closeMovedPeers(registry: Registry, change: Change<MediaRoom>): void {
   const { name, object, previous } = change;
   const last = object ?? previous;
-  // A room that is gone without a word of its deletion may come back: the API may have lost its memory.
-  const deleted = last !== undefined && isDeleting(last);
+  // A room that is gone without a word of its deletion may come back.
+  const deleted = change.deleted || (last !== undefined && isDeleting(last));
   for (const peer of registry.inRoom(name)) {
     if (deleted) peer.close(closeCodes.forGood, 'the room is deleted');
     else {

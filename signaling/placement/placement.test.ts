@@ -67,7 +67,12 @@ describe('placements', () => {
   const start = (change: Partial<typeof timing> = {}, rooms = {}): void => {
     const config = {
       kubernetes: { ...timing, ...change },
-      rooms: { readyTimeoutMs: 400, partialAfterMs: 100, ...rooms },
+      rooms: {
+        readyTimeoutMs: 400,
+        partialAfterMs: 100,
+        onJoin: { producerRouters: 1, consumerRouters: 2 },
+        ...rooms,
+      },
     };
     const kube = createKube(config.kubernetes, loadKubeConfig(path.join(folder, 'kubeconfig')));
     placements = createPlacements({ config, kube, logger });

@@ -59,12 +59,18 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
 
   const mayCreate = (): boolean => pools.list().some(({ spec }) => spec.rooms.createOnJoin);
 
+  const side = (routers: number) => ({ selector: { matchLabels: {} }, routers });
+
   async function createFor(roomId: string, name: string): Promise<void> {
     try {
       await kube.createRoom({
         name,
         // Nobody asked for this room by itself: it goes when it is empty.
-        spec: { idlePolicy: { action: 'Delete' } },
+        spec: {
+          idlePolicy: { action: 'Delete' },
+          producers: side(config.rooms.onJoin.producerRouters),
+          consumers: side(config.rooms.onJoin.consumerRouters),
+        },
         annotations: { [roomIdAnnotation]: roomId },
       });
       logger.info({ room: name }, 'room made on first join');

@@ -8,4 +8,7 @@ const root = document.getElementById('app');
 if (!root) throw new Error('the page has no #app element');
 
 const config = await loadPageConfig();
-render(<App config={config} params={readPageParams(location.search)} />, root);
+render(
+  <App config={config} params={readPageParams(location.search, navigator.hardwareConcurrency)} />,
+  root,
+);

@@ -6,7 +6,7 @@ describe('readPageParams', () => {
   it('reads all that the address may say', () => {
     const search =
       '?room=r&name=Ada+L&peer=p1&token=t&autojoin=1&replica=1&camera=0&microphone=0&forceTcp=1&videoHeight=360';
-    expect(readPageParams(search)).toEqual({
+    expect(readPageParams(search, 8)).toEqual({
       room: 'r',
       name: 'Ada L',
       peerId: 'p1',
@@ -21,7 +21,7 @@ describe('readPageParams', () => {
   });
 
   it('asks for everything and joins nothing by default', () => {
-    expect(readPageParams('')).toEqual({
+    expect(readPageParams('', 8)).toEqual({
       room: '',
       name: '',
       peerId: '',
@@ -35,10 +35,15 @@ describe('readPageParams', () => {
     });
   });
 
+  it('asks a small machine for a small picture, unless the address says otherwise', () => {
+    expect(readPageParams('', 2).videoHeight).toBe(360);
+    expect(readPageParams('?videoHeight=720', 2).videoHeight).toBe(720);
+  });
+
   it.each(['?replica=x', '?replica=-1', '?replica=1.5', '?replica='])(
     'takes %s for the first replica',
     (search) => {
-      expect(readPageParams(search).replica).toBe(0);
+      expect(readPageParams(search, 8).replica).toBe(0);
     },
   );
 });

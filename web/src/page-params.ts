@@ -17,6 +17,8 @@ export interface PageParams {
 }
 
 const DEFAULT_VIDEO_HEIGHT = 720;
+/** Where three layers of 720 lines would leave no processor for the others' pictures. */
+const SMALL_MACHINE = { cores: 4, videoHeight: 360 };
 const SMALLEST_VIDEO_HEIGHT = 90;
 
 const numberParam = (query: URLSearchParams, name: string, fallback: number): number => {
@@ -24,9 +26,15 @@ const numberParam = (query: URLSearchParams, name: string, fallback: number): nu
   return query.has(name) && Number.isInteger(value) && value >= 0 ? value : fallback;
 };
 
-/** Reads the query of `/?room=…&name=…&peer=…&token=…&autojoin=1&replica=1&camera=0&microphone=0`. */
-export function readPageParams(search: string): PageParams {
+/**
+ * Reads the query of `/?room=…&name=…&peer=…&token=…&autojoin=1&replica=1&camera=0&microphone=0`.
+ *
+ * @param cores - of the processor, as the browser says
+ */
+export function readPageParams(search: string, cores: number): PageParams {
   const query = new URLSearchParams(search);
+  const usualHeight =
+    cores <= SMALL_MACHINE.cores ? SMALL_MACHINE.videoHeight : DEFAULT_VIDEO_HEIGHT;
   return {
     room: query.get('room')?.trim() ?? '',
     name: query.get('name')?.trim() ?? '',
@@ -37,10 +45,7 @@ export function readPageParams(search: string): PageParams {
     camera: query.get('camera') !== '0',
     microphone: query.get('microphone') !== '0',
     forceTcp: query.get('forceTcp') === '1',
-    videoHeight: Math.max(
-      SMALLEST_VIDEO_HEIGHT,
-      numberParam(query, 'videoHeight', DEFAULT_VIDEO_HEIGHT),
-    ),
+    videoHeight: Math.max(SMALLEST_VIDEO_HEIGHT, numberParam(query, 'videoHeight', usualHeight)),
   };
 }
 
