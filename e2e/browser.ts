@@ -38,7 +38,8 @@ export async function launchBrowser(extra: string[] = []): Promise<Browser> {
     headless: true,
     args: [...flags, ...extra],
     ignoreHTTPSErrors: true,
-    viewport: { width: 1100, height: 750 },
+    // Small: pictures are drawn in software too.
+    viewport: { width: 640, height: 480 },
   });
   return {
     newPage: () => context.newPage(),

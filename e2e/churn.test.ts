@@ -26,7 +26,7 @@ describe('a hundred joins and leaves in a random order at once', () => {
   const staying: LoadPeer[] = [];
 
   beforeAll(async () => {
-    test = await startTestPlatform();
+    test = await startTestPlatform({ name: 'churn' });
     cleanup.add(() => test.stop());
   }, 180_000);
 

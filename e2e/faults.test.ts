@@ -16,7 +16,7 @@ describe('when a part of the platform dies under a room', () => {
   const peers: LoadPeer[] = [];
 
   beforeAll(async () => {
-    test = await startTestPlatform();
+    test = await startTestPlatform({ name: 'faults' });
     cleanup.add(() => test.stop());
   }, 180_000);
 

@@ -1,5 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Knex } from 'knex';
@@ -30,6 +29,8 @@ export interface TestPlatform {
 }
 
 export interface TestPlatformOptions {
+  /** Of the folder below `.run/e2e` that has the logs. */
+  name: string;
   replicas?: number;
   consumers?: number;
 }
@@ -37,10 +38,14 @@ export interface TestPlatformOptions {
 const quiet = (): void => undefined;
 
 export async function startTestPlatform({
+  name,
   replicas = 2,
   consumers = 2,
-}: TestPlatformOptions = {}): Promise<TestPlatform> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-e2e-'));
+}: TestPlatformOptions): Promise<TestPlatform> {
+  // Kept after the test, so that the logs of a failure can be read; emptied before the next.
+  const dir = path.resolve(import.meta.dirname, '../.run/e2e', name);
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true });
   const database = await createTestDatabase();
   const dist = await buildPage(quiet);
   const signalingPorts: number[] = [];
@@ -90,7 +95,6 @@ export async function startTestPlatform({
       await platform.stop();
       await knex.destroy();
       await database.drop();
-      await rm(dir, { recursive: true, force: true });
     },
   };
 }

@@ -47,7 +47,10 @@ export class RoomPage {
     page: Page,
     { baseUrl, room, name, replica = 0 }: JoinOptions,
   ): Promise<RoomPage> {
-    await page.goto(`${baseUrl}/?peer=${encodeURIComponent(name)}&replica=${replica}`);
+    // Two layers: five pages share the machine, and each encodes and decodes in software.
+    await page.goto(
+      `${baseUrl}/?peer=${encodeURIComponent(name)}&replica=${replica}&videoHeight=270`,
+    );
     await page.getByTestId('name-input').fill(name);
     await page.getByTestId('room-input').fill(room);
     await page.getByTestId('join-button').click();
@@ -92,6 +95,10 @@ export class RoomPage {
       `${this.name} to receive more audio of ${peerId}`,
       async () => (await samples()) > first + 4800,
     );
+  }
+
+  async seesAndHears(peerId: string): Promise<void> {
+    await Promise.all([this.decodesVideoOf(peerId), this.receivesAudioOf(peerId)]);
   }
 
   async chat(text: string): Promise<void> {

@@ -30,7 +30,7 @@ describe('browsers in one room, with producers on one node and consumers on two 
   };
 
   beforeAll(async () => {
-    test = await startTestPlatform();
+    test = await startTestPlatform({ name: 'rooms' });
     cleanup.add(() => test.stop());
     browser = await launchBrowser();
     cleanup.add(() => browser.close());
@@ -41,23 +41,16 @@ describe('browsers in one room, with producers on one node and consumers on two 
   it('lets two pages see and hear each other', async () => {
     await join('ada');
     await join('bert');
-    for (const [watcher, watched] of [
-      ['ada', 'bert'],
-      ['bert', 'ada'],
-    ] as const) {
-      await page(watcher).decodesVideoOf(watched);
-      await page(watcher).receivesAudioOf(watched);
-    }
+    await Promise.all([page('ada').seesAndHears('bert'), page('bert').seesAndHears('ada')]);
   }, 120_000);
 
   it('lets five pages see and hear each other', async () => {
     for (const name of names.slice(2)) await join(name);
-    for (const watcher of names) {
-      for (const watched of others(watcher)) {
-        await page(watcher).decodesVideoOf(watched);
-        await page(watcher).receivesAudioOf(watched);
-      }
-    }
+    await Promise.all(
+      names.flatMap((watcher) =>
+        others(watcher).map((watched) => page(watcher).seesAndHears(watched)),
+      ),
+    );
   }, 300_000);
 
   it('puts producers on one node and spreads consumers over both others, with one pipe for each pair of routers', async () => {

@@ -15,7 +15,7 @@ export interface UntilOptions {
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  { timeoutMs = 30_000, intervalMs = 100 }: UntilOptions = {},
+  { timeoutMs = 30_000, intervalMs = 250 }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;
   let last = 'nothing yet';
