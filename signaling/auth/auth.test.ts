@@ -10,11 +10,11 @@ const auth = { secret, development: false };
 const who = { roomId: 'room', peerId: 'ann' };
 const token = (options: Partial<RoomTokenOptions> = {}): Promise<string> =>
   signRoomToken({ secret, room: 'room', peer: 'ann', ttlSeconds: 60, ...options });
-const raw = (payload: Record<string, unknown>, exp: number | undefined = 60): Promise<string> => {
-  const jwt = new SignJWT(payload).setProtectedHeader({ alg: 'HS256' });
-  if (exp !== undefined) jwt.setExpirationTime(`${exp}s`);
-  return jwt.sign(new TextEncoder().encode(secret));
-};
+const raw = (payload: Record<string, unknown>): Promise<string> =>
+  new SignJWT(payload)
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('60s')
+    .sign(new TextEncoder().encode(secret));
 const withoutExpiry = (): Promise<string> =>
   new SignJWT({ room: 'room', peer: 'ann' })
     .setProtectedHeader({ alg: 'HS256' })

@@ -79,7 +79,7 @@ describe('chooseRouters', () => {
       'p1',
       'c2',
     ],
-  ])('%s', (_name, given, counts, producer, consumer) => {
+  ])('%s', (...[, given, counts, producer, consumer]) => {
     const chosen = chooseRouters(given, counts);
     expect([chosen.producer.routerId, chosen.consumer.routerId]).toEqual([producer, consumer]);
   });

@@ -204,6 +204,7 @@ describe('placements', () => {
       await expect(placements.prepare('A Room!')).rejects.toMatchObject({ code: 'room_not_ready' });
       expect(roomIdOf(made!)).toBe('A Room!');
       expect(made!.spec.idlePolicy.action).toBe('Delete');
+      expect([made!.spec.producers.routers, made!.spec.consumers.routers]).toEqual([1, 2]);
     });
 
     it('refuses a room that does not get ready, with the reason', async () => {
