@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startPlatform } from '../demo/platform.ts';
 import { freePort } from '../demo/ports.ts';
 import { Room, type JoinTimes } from './room.ts';
+import { tally, withoutBackground } from './statements.ts';
 import { startRecordingPostgres, type RecordingPostgres } from './statement-log.ts';
 import { median, percentile, sum } from './statistics.ts';
 
@@ -53,30 +54,11 @@ interface Measured {
   postgres: RecordingPostgres;
 }
 
-/** Statements without their values, so that the same one is recognised. */
-const normalise = (statement: string): string =>
-  statement
-    .replaceAll(/\$\d+(, ?\$\d+)*/g, '$n')
-    .replaceAll(/(\(\$n\))(, ?\(\$n\))+/g, '$1')
-    .replaceAll(/'[^']*'/g, "'…'");
-
-/** Statements that run without any join: heartbeats and sweeps. Transaction brackets are not told apart by their text. */
-async function backgroundStatements(postgres: RecordingPostgres): Promise<Set<string>> {
-  const idle = await postgres.record(() => sleep(counting.idleMs));
-  return new Set(idle.map(normalise));
-}
-
-function describeStatements(statements: string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const each of statements.map(normalise)) counts.set(each, (counts.get(each) ?? 0) + 1);
-  return [...counts].map(([text, count]) => `  ${count} × ${text.slice(0, 160)}`);
-}
-
 async function countStatements(
   { room, size, postgres }: Measured,
   { say, verbose }: JoinOptions,
 ): Promise<number> {
-  const background = await backgroundStatements(postgres);
+  const idle = await postgres.record(() => sleep(counting.idleMs));
   const counts: number[] = [];
   for (let round = 0; round < counting.rounds; round++) {
     const peer = await room.connect(`counted-${size}-${round}`);
@@ -85,9 +67,9 @@ async function countStatements(
       await sleep(counting.settleMs);
     });
     await room.leave(peer);
-    const own = recorded.filter((statement) => !background.has(normalise(statement)));
+    const own = withoutBackground(recorded, idle);
     counts.push(own.length);
-    if (verbose && round === 0) for (const line of describeStatements(own)) say(line);
+    if (verbose && round === 0) for (const line of tally(own)) say(`  ${line}`);
   }
   return median(counts);
 }

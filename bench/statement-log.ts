@@ -3,17 +3,42 @@ import { Client } from 'pg';
 
 import { startEmbeddedPostgres } from '../scripts/postgres/embedded.ts';
 
+/** One statement that a service ran. */
+export interface Statement {
+  /** The server process of the connection: its statements follow one another. */
+  backend: string;
+  text: string;
+}
+
 /** A Postgres server that can tell which statements the services ran. */
 export interface RecordingPostgres {
   url: string;
   /** Runs `work` and returns the statements that the services ran meanwhile, in order, with `BEGIN` and `COMMIT`. */
-  record: (work: () => Promise<void>) => Promise<string[]>;
+  record: (work: () => Promise<void>) => Promise<Statement[]>;
   stop: () => Promise<void>;
 }
 
 const applicationName = 'kube-sfu';
-/** The first line of a logged statement, by the simple or the extended protocol. */
-const statementLine = new RegExp(`^${applicationName} LOG: {2}(?:statement|execute [^:]*): (.+)$`);
+/** The first line of a logged statement, by the simple or the extended protocol. The next ones begin with a tab. */
+const statementLine = new RegExp(
+  `^${applicationName} (\\d+) LOG: {2}(?:statement|execute [^:]*): ?(.*)$`,
+);
+
+/** Puts the statements together from the lines of Postgres' log. */
+export function readStatements(lines: readonly string[]): Statement[] {
+  const statements: Statement[] = [];
+  let open: Statement | undefined;
+  for (const line of lines) {
+    const [, backend, text] = statementLine.exec(line) ?? [];
+    if (backend !== undefined && text !== undefined) {
+      open = { backend, text };
+      statements.push(open);
+    } else if (open && line.startsWith('\t')) open.text = `${open.text} ${line.trim()}`.trim();
+    else open = undefined;
+  }
+  return statements;
+}
+
 /** Time for running backends to take a setting over, and for log lines to arrive. */
 const settleMs = 300;
 
@@ -28,29 +53,28 @@ const setLogging = async (client: Client, value: 'all' | 'none'): Promise<void> 
  * Logging is on only while something is recorded, so that it slows nothing else down.
  */
 export async function startRecordingPostgres(dataDir: string): Promise<RecordingPostgres> {
-  let statements: string[] | undefined;
+  let lines: string[] | undefined;
   const log = (line: string): void => {
-    const statement = statementLine.exec(line)?.[1];
-    if (statement) statements?.push(statement);
+    lines?.push(line);
   };
   const server = await startEmbeddedPostgres({ dataDir, temporary: true, log });
   const client = new Client({ connectionString: server.url, application_name: 'bench' });
   await client.connect();
-  await client.query("ALTER SYSTEM SET log_line_prefix = '%a '");
+  await client.query("ALTER SYSTEM SET log_line_prefix = '%a %p '");
   return {
     url: server.url,
     async record(work) {
       await setLogging(client, 'all');
       const recorded: string[] = [];
-      statements = recorded;
+      lines = recorded;
       try {
         await work();
         await sleep(settleMs);
       } finally {
-        statements = undefined;
+        lines = undefined;
         await setLogging(client, 'none');
       }
-      return recorded;
+      return readStatements(recorded);
     },
     async stop() {
       await client.end();
