@@ -1,9 +1,10 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 
 import type { ConsoleResponse } from '../../../common/wire/console.ts';
 import { consoleUrl, type PageConfig } from '../page-config.ts';
+import { usePolling } from '../views/hooks.ts';
 
-const POLL_MS = 1000;
+const PAUSE_MS = 1000;
 const TIMEOUT_MS = 4000;
 
 export interface ConsoleData {
@@ -37,29 +38,18 @@ function problemOf(error: unknown): string {
 /** Reads the platform's state each second while the page is visible, from the next replica when one is silent. */
 export function useConsoleData(config: PageConfig, replica: number): ConsoleData {
   const [data, setData] = useState<ConsoleData>({ answer: undefined, problem: '' });
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let stopped = false;
+  const chosen = useRef(replica);
+  const read = async () => {
+    if (document.hidden) return;
     const ports = config.signalingPorts;
-    let chosen = replica;
-    const read = async () => {
-      try {
-        const answer = await fetchConsole(consoleUrl(location, ports[chosen % ports.length] ?? 0));
-        if (!stopped) setData({ answer, problem: '' });
-      } catch (error) {
-        chosen += 1;
-        if (!stopped) setData((old) => ({ ...old, problem: problemOf(error) }));
-      }
-    };
-    const loop = async () => {
-      if (!document.hidden) await read();
-      if (!stopped) timer = setTimeout(() => void loop(), POLL_MS);
-    };
-    void loop();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-    };
-  }, [config, replica]);
+    try {
+      const port = ports[chosen.current % ports.length] ?? 0;
+      setData({ answer: await fetchConsole(consoleUrl(location, port)), problem: '' });
+    } catch (error) {
+      chosen.current += 1;
+      setData((old) => ({ ...old, problem: problemOf(error) }));
+    }
+  };
+  usePolling(read, PAUSE_MS, config);
   return data;
 }

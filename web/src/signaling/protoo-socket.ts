@@ -170,7 +170,7 @@ export class ProtooSocket {
     this.#release(reason || 'connection lost');
     const { retry } = this.#timings;
     if (this.#attempt >= retry.tries) {
-      this.#end(code, reason || 'the server cannot be reached');
+      this.#end(code, reason || 'the server cannot be reached, or refuses the connection');
       return;
     }
     this.#attempt += 1;

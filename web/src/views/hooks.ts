@@ -43,3 +43,20 @@ export function useFocusOnMount<T extends HTMLElement>(enabled = true): RefObjec
   }, []);
   return ref;
 }
+
+/** Calls `read` now and again a while after each answer, so that slow answers never pile up. Stops on unmount. */
+export function usePolling(read: () => Promise<void>, pauseMs: number, key: unknown): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let stopped = false;
+    const loop = async () => {
+      await read();
+      if (!stopped) timer = setTimeout(() => void loop(), pauseMs);
+    };
+    void loop();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }, [key]);
+}

@@ -1,15 +1,15 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 
 import { displayNameOf } from '../room/reduce.ts';
 import type { RoomClient } from '../room/room-client.ts';
 import { statsTargets } from '../room/server-stats.ts';
 import { takeSnapshot, type RoomSnapshot } from '../room/snapshot.ts';
 import type { RoomState } from '../room/state.ts';
-import { useFocusOnMount } from './hooks.ts';
+import { useFocusOnMount, usePolling } from './hooks.ts';
 import { CloseIcon } from './icons.tsx';
 import { flatten, receivedRows, sentRows, type Row } from './stats-rows.ts';
 
-const POLL_MS = 2000;
+const PAUSE_MS = 2000;
 
 interface Reading {
   at: number;
@@ -19,19 +19,11 @@ interface Reading {
 /** The browser's numbers, now and one reading ago: rates come from the difference. */
 function useReadings(client: RoomClient): Reading[] {
   const [readings, setReadings] = useState<Reading[]>([]);
-  useEffect(() => {
-    let stopped = false;
-    const read = async () => {
-      const snapshot = await takeSnapshot(client);
-      if (!stopped) setReadings((old) => [...old.slice(-1), { at: Date.now(), snapshot }]);
-    };
-    void read();
-    const timer = setInterval(() => void read(), POLL_MS);
-    return () => {
-      stopped = true;
-      clearInterval(timer);
-    };
-  }, [client]);
+  const read = async () => {
+    const snapshot = await takeSnapshot(client);
+    setReadings((old) => [...old.slice(-1), { at: Date.now(), snapshot }]);
+  };
+  usePolling(read, PAUSE_MS, client);
   return readings;
 }
 
@@ -74,36 +66,33 @@ interface ServerProps {
   onFocus: (id: string) => void;
 }
 
+interface Answer {
+  id: string;
+  stats: Record<string, unknown>[];
+  problem: string;
+}
+
+const noAnswer: Omit<Answer, 'id'> = { stats: [], problem: '' };
+
 /** What the server says of one transport, producer or consumer. */
 function ServerStats({ client, state, focused, onFocus }: ServerProps) {
   const nameOf = (peerId: string) => displayNameOf(state, peerId);
   const targets = statsTargets(client, nameOf);
   const target = targets.find(({ id }) => id === focused) ?? targets[0];
-  const [answer, setAnswer] = useState<{ id: string; stats: Record<string, unknown>[] }>();
-  const [problem, setProblem] = useState('');
-  useEffect(() => {
+  const [answer, setAnswer] = useState<Answer>();
+  const read = async () => {
     if (!target) return;
-    let stopped = false;
-    const read = () =>
-      target.read().then(
-        (stats) => {
-          if (stopped) return;
-          setProblem('');
-          setAnswer({ id: target.id, stats });
-        },
-        (error: unknown) => {
-          if (!stopped) setProblem(error instanceof Error ? error.message : String(error));
-        },
-      );
-    void read();
-    const timer = setInterval(() => void read(), POLL_MS);
-    return () => {
-      stopped = true;
-      clearInterval(timer);
-    };
-  }, [target?.id]);
+    try {
+      setAnswer({ id: target.id, stats: await target.read(), problem: '' });
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      setAnswer({ id: target.id, stats: [], problem });
+    }
+  };
+  usePolling(read, PAUSE_MS, target?.id);
   if (!target) return null;
-  const entries = answer?.id === target.id ? answer.stats : [];
+  // An answer to an earlier choice is not shown under the new one.
+  const { stats, problem } = answer?.id === target.id ? answer : noAnswer;
   return (
     <>
       <label class="field">
@@ -121,7 +110,7 @@ function ServerStats({ client, state, focused, onFocus }: ServerProps) {
         </select>
       </label>
       {problem !== '' && <p class="problem">{problem}</p>}
-      {entries.map((entry, index) => (
+      {stats.map((entry, index) => (
         <dl key={index} data-testid="server-stats">
           {flatten(entry).map(([key, value]) => (
             <div key={key}>
