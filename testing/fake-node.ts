@@ -136,6 +136,9 @@ export class FakeNode {
     router.get('/readyz', (ctx) => {
       ctx.body = { status: 'ok' };
     });
+    router.get('/pid', (ctx) => {
+      ctx.body = String(process.pid);
+    });
     router.use(async (ctx, next) => {
       await verifyServiceToken(ctx.get('authorization'), 'media-node', this.options.secret);
       await next();

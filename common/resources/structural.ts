@@ -21,7 +21,8 @@ export function applyDefaults(schema: StructuralSchema, value: unknown): unknown
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const given = result[name] === null && !property.nullable ? undefined : result[name];
     if (given === undefined && property.default === undefined) continue;
-    result[name] = applyDefaults(property, given ?? structuredClone(property.default));
+    const filled = given ?? (JSON.parse(JSON.stringify(property.default)) as unknown);
+    result[name] = applyDefaults(property, filled);
   }
   return result;
 }

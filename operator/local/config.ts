@@ -42,7 +42,10 @@ export const localConfig = z.strictObject({
       .default(16_777_216)
       .describe('unread bytes at which a slow watch is ended'),
     historySize: z.int().min(10).default(2_000).describe('changes that a watch can resume from'),
-    bookmarkIntervalMs: ms(30_000, 'pause between two bookmarks on a watch'),
+    bookmarkIntervalMs: ms(
+      10_000,
+      'pause between two bookmarks on a watch; clients take a watch that is silent for 30 s for dead',
+    ),
   }),
   pods: z.strictObject({
     command: z

@@ -65,6 +65,11 @@ function put(document: unknown, path: string[], value: unknown, insert: boolean)
   return document;
 }
 
+const move = (document: unknown, from: string[], to: string[], value: unknown): unknown =>
+  put(put(document, from, undefined, false), to, value, true);
+
+const clone = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
+
 function applyOperation(document: unknown, { op, path, from, value }: Operation): unknown {
   const target = pathOf(path);
   const source = pathOf(from ?? '');
@@ -80,9 +85,9 @@ function applyOperation(document: unknown, { op, path, from, value }: Operation)
       requireAt(target);
       return put(document, target, undefined, false);
     case 'copy':
-      return put(document, target, structuredClone(requireAt(source)), true);
+      return put(document, target, clone(requireAt(source)), true);
     case 'move':
-      return put(put(document, source, undefined, false), target, requireAt(source), true);
+      return move(document, source, target, requireAt(source));
     case 'test':
       return isDeepStrictEqual(lookUp(document, target), value)
         ? document
@@ -95,5 +100,5 @@ function applyOperation(document: unknown, { op, path, from, value }: Operation)
 /** RFC 6902. @throws {StatusError} 422 when an operation does not apply */
 export function jsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) return refuse('it must be a list');
-  return (patch as Operation[]).reduce<unknown>(applyOperation, structuredClone(target));
+  return (patch as Operation[]).reduce<unknown>(applyOperation, clone(target));
 }
