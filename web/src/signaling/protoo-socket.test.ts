@@ -272,7 +272,9 @@ describe('ProtooSocket', () => {
     const { port } = fixture;
     await fixture.close();
     const { ends, retries, attempts } = connect({ port });
-    expect(await ends.next()).toMatchObject({ reason: 'the server cannot be reached, or refuses the connection' });
+    expect(await ends.next()).toMatchObject({
+      reason: 'the server cannot be reached, or refuses the connection',
+    });
     expect(retries.items.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
     expect(attempts).toEqual([0, 1, 2, 3]);
     expect(ends.items).toEqual([]);
