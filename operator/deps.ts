@@ -9,7 +9,7 @@ import type { PlacementLedger } from './placement/ledger.ts';
 import type { Clock } from './runtime/clock.ts';
 
 /** The calls that the operator makes to media nodes. */
-export type NodeClient = Pick<MediaNodeClient, 'putRouter' | 'deleteRouter' | 'status' | 'drain'>;
+type NodeClient = Pick<MediaNodeClient, 'putRouter' | 'deleteRouter' | 'status' | 'drain'>;
 
 /** What the reconcilers act with. */
 export interface OperatorDeps {

@@ -5,7 +5,7 @@ import type { NodeState } from './placement/types.ts';
 import { createRuntimeMetrics, type RuntimeMetrics } from './runtime/metrics.ts';
 
 /** What the gauges look at when they are read. */
-export interface OperatorView {
+interface OperatorView {
   nodes(): readonly ObservedNode[];
   rooms(): { ready: number; notReady: number };
   pendingInstances(): number;

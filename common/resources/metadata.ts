@@ -26,7 +26,7 @@ const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Why this can't be an object's name, or undefined. */
-export function nameProblem(name: unknown): string | undefined {
+function nameProblem(name: unknown): string | undefined {
   if (typeof name !== 'string' || name === '') return 'is required';
   if (name.length > 253) return 'must have at most 253 characters';
   return dnsSubdomain.test(name) ? undefined : subdomainText;

@@ -12,7 +12,7 @@ import type { MediaRoomSpec, MediaRoomStatus } from './generated/mediaroom.ts';
 import type { MediaWorkerSpec, MediaWorkerStatus } from './generated/mediaworker.ts';
 
 export type { MediaRoomSpec, MediaRoomStatus } from './generated/mediaroom.ts';
-export type { MediaWorkerSpec, MediaWorkerStatus } from './generated/mediaworker.ts';
+export type { MediaWorkerStatus } from './generated/mediaworker.ts';
 
 export const apiGroup = 'kube-sfu.dev';
 export const apiVersion = 'kube-sfu.dev/v1alpha1';

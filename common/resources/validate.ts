@@ -110,6 +110,3 @@ export function crdOf(plural: Plural): CustomResourceDefinition {
   if (!found) throw new Error(`no CRD for ${plural}`);
   return found.crd;
 }
-
-/** The plural of a kind, or undefined when it is not one of ours. */
-export const pluralOf = (kind: string): Plural | undefined => knownKinds().get(kind)?.plural;

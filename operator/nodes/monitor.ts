@@ -14,7 +14,7 @@ import {
   type ObservedNode,
 } from './observe.ts';
 
-export interface MonitorConfig extends LivenessPolicy {
+interface MonitorConfig extends LivenessPolicy {
   intervalMs: number;
   /** How long one poll may take. */
   timeoutMs: number;

@@ -12,7 +12,7 @@ export type Side = 'Producer' | 'Consumer';
 /** Unreachable and Dead differ in what becomes of routers that are on the node, not in whether new ones go there. */
 export type NodeState = 'Pending' | 'Ready' | 'Draining' | 'Unreachable' | 'Dead';
 
-export interface NodeFigures {
+interface NodeFigures {
   routers: number;
   producers: number;
   consumers: number;

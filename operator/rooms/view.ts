@@ -6,7 +6,7 @@ import { mayRun, type ObservedNode } from '../nodes/observe.ts';
 type RouterStatus = NodeStatus['routers'][number];
 
 /** How a placement is lost: its pod is gone or its process ended, another instance runs there, or the node is given up. */
-export type LossCause = 'gone' | 'restarted' | 'dead';
+type LossCause = 'gone' | 'restarted' | 'dead';
 
 /** What the monitor knows about one placement's node and router. */
 export interface PlacementView {

@@ -1,6 +1,11 @@
 import { compile, type JSONSchema } from 'json-schema-to-typescript';
 
-import { loadCrd, schemaOf, type Plural, type StructuralSchema } from '../../common/resources/crd.ts';
+import {
+  loadCrd,
+  schemaOf,
+  type Plural,
+  type StructuralSchema,
+} from '../../common/resources/crd.ts';
 
 /**
  * A structural schema as a JSON schema of the stored form: what has a default is always there, and `x-kubernetes-*`

@@ -34,7 +34,7 @@ const isPlural = (value: string | undefined): value is Plural =>
   plurals.some((plural) => plural === value);
 
 /** `/apis/…/[namespaces/:namespace/]:plural[/:name[/:subresource]]` */
-export function parsePath(path: string): Target | undefined {
+function parsePath(path: string): Target | undefined {
   const prefix = `/apis/${apiVersion}/`;
   if (!path.startsWith(prefix)) return undefined;
   const parts = path.slice(prefix.length).split('/').map(decodeURIComponent);

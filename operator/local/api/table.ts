@@ -7,7 +7,7 @@ import type { MediaRoom, MediaWorker } from '../../../common/resources/types.ts'
 export const wantsTable = (ctx: Koa.Context): boolean => /as=Table/.test(ctx.get('accept'));
 
 /** Evaluates the JSON paths that our printer columns use: fields, and one entry of a list by a field's value. */
-export function evaluatePath(path: string, object: unknown): unknown {
+function evaluatePath(path: string, object: unknown): unknown {
   const steps = path.match(/[^.[\]]+|\[\?\([^)]*\)\]/g) ?? [];
   return steps.reduce<unknown>((value, step) => {
     const filter = /^\[\?\(@\.(\w+)=="([^"]*)"\)\]$/.exec(step);

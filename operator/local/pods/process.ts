@@ -6,7 +6,7 @@ import type { Logger } from '../../../common/service/logger.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { backoffDelay } from '../../runtime/queue.ts';
 
-export interface RestartBackoff {
+interface RestartBackoff {
   initialMs: number;
   maxMs: number;
   /** A process that ran for this long starts the back-off over. */
