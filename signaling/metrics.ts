@@ -126,3 +126,15 @@ export function observePool(metrics: ServiceMetrics, knex: Knex): void {
     },
   });
 }
+
+/** Shows whether this replica's heartbeats get through. */
+export function observeMembership(metrics: ServiceMetrics, isHealthy: () => boolean): void {
+  new Gauge({
+    name: 'kube_sfu_signaling_replica_registered',
+    help: 'Whether the last heartbeat of this replica reached Postgres: 1 or 0.',
+    registers: [metrics.registry],
+    collect() {
+      this.set(isHealthy() ? 1 : 0);
+    },
+  });
+}

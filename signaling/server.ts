@@ -17,7 +17,7 @@ import { closeCodes } from './connection/close-codes.ts';
 import { createDispatcher } from './fanout/dispatcher.ts';
 import { createInternalApp } from './http/internal.ts';
 import { createPublicApp } from './http/public.ts';
-import { createSignalingMetrics, observePool } from './metrics.ts';
+import { createSignalingMetrics, observeMembership, observePool } from './metrics.ts';
 import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
 import { createReaper } from './peers/reaper.ts';
@@ -58,6 +58,7 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
       for (const peer of registry.all()) peer.close(closeCodes.restart, 'the replica starts over');
     },
   });
+  observeMembership(metrics, membership.isHealthy);
   const dispatcher = createDispatcher({ ...base, registry, ownId: () => membership.id });
   const leaver = createLeaver({
     ...base,

@@ -72,6 +72,7 @@ export function createMembership({ config, logger, replicas, url, onExpelled }: 
     },
     /** For how long, in milliseconds, Postgres has taken every heartbeat; 0 while it does not. */
     healthyForMs: (): number => (healthySince === undefined ? 0 : Date.now() - healthySince),
+    isHealthy: (): boolean => healthySince !== undefined,
     start: async (): Promise<void> => {
       await beat();
       schedule();
