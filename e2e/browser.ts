@@ -39,7 +39,7 @@ export async function launchBrowser(extra: string[] = []): Promise<Browser> {
     args: [...flags, ...extra],
     ignoreHTTPSErrors: true,
     // Small: pictures are drawn in software too.
-    viewport: { width: 640, height: 480 },
+    viewport: { width: 1000, height: 600 },
   });
   return {
     newPage: () => context.newPage(),
