@@ -144,6 +144,18 @@ describe('node operator/main.ts', () => {
     await untilEnded(pids);
   });
 
+  it('ends a node that hangs', async () => {
+    await writeFile(path.join(dir, 'resources.yaml'), resources);
+    await startOperator();
+    await untilReady();
+    const pids = await nodePids();
+    process.kill(pids[0]!, 'SIGSTOP');
+    operator?.kill('SIGTERM');
+    const [code] = (await once(operator!, 'exit')) as [number];
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    await untilEnded(pids);
+  });
+
   it('leaves no node behind when it is killed', async () => {
     await writeFile(path.join(dir, 'resources.yaml'), resources);
     await startOperator();

@@ -41,8 +41,8 @@ async function main(): Promise<void> {
   runUntilSignal(
     async () => {
       started = false;
-      await operator.close();
-      await adapter.close();
+      // At once: a reconcile may be waiting for a node that hangs, and only the end of that node ends the wait.
+      await Promise.all([operator.close(), adapter.close()]);
       await closeServer(server);
     },
     logger,

@@ -127,6 +127,8 @@ function watchCollection(request: Request): void {
   api.watches.add(stream);
   stream.on('close', () => api.watches.delete(stream));
   ctx.type = 'application/json';
+  // Its end is the connection's end, so that closing the API doesn't wait for an idle one.
+  ctx.set('connection', 'close');
   ctx.body = stream;
   ctx.flushHeaders();
 }

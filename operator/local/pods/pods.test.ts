@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -31,6 +32,9 @@ let dir: string;
 let pods: LocalPods;
 let client: PodClient;
 let restarts: number;
+/** Held by somebody else, and the first of the ports that pods may get. */
+let holder: Server;
+let firstPort: number;
 
 const soon = { timeoutMs: 15_000, intervalMs: 20 };
 
@@ -44,7 +48,7 @@ async function makePods(change: Record<string, unknown> = {}): Promise<void> {
     pods: {
       command: ['node', file],
       announcedAddress: '192.0.2.1',
-      apiPorts: { start: 15_000, end: 15_019 },
+      apiPorts: { start: firstPort, end: firstPort + 19 },
       logDir: path.join(dir, 'logs'),
       readinessIntervalMs: 50,
       restartBackoff: { initialMs: 50, maxMs: 200, resetAfterMs: 60_000 },
@@ -104,26 +108,29 @@ const untilEnded = (pid: number) =>
 
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-pods-'));
+  holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  firstPort = (holder.address() as AddressInfo).port;
 });
 afterEach(async () => {
   await pods.close();
+  holder.close();
   await rm(dir, { recursive: true });
 });
 
 describe('a local pod', () => {
   it('runs as a process with its environment, a free port of its own and a log file', async () => {
     await makePods();
-    const blocked = createServer().listen(15_000, '127.0.0.1');
     await client.create(makeManifest('a', { ROLE: 'Both' }));
     await client.create(makeManifest('b'));
     await Promise.all([untilReady('a'), untilReady('b')]);
-    blocked.close();
     const { env } = await ask('a');
     expect(env).toMatchObject({
       ...{ POD_NAME: 'a', POD_IP: '127.0.0.1', ANNOUNCED_ADDRESS: '192.0.2.1', ROLE: 'Both' },
-      API_PORT: '15001',
     });
-    expect((await ask('b')).env['API_PORT']).toBe('15002');
+    const ports = [env['API_PORT'], (await ask('b')).env['API_PORT']].map(Number);
+    expect(new Set([firstPort, ...ports]).size).toBe(3);
+    expect(Math.max(...ports)).toBeLessThanOrEqual(firstPort + 19);
     expect(await readFile(path.join(dir, 'logs', 'a.log'), 'utf8')).toContain('"hello":"a"');
     expect(find('a')?.status).toMatchObject({ phase: 'Running', podIP: '127.0.0.1' });
   });
@@ -197,9 +204,11 @@ describe('a local pod', () => {
   });
 
   it('can not be made twice, nor without a free port', async () => {
-    await makePods({ apiPorts: { start: 15_000, end: 15_000 } });
+    await makePods();
     await client.create(makeManifest('a'));
     await expect(client.create(makeManifest('a'))).rejects.toThrow('already exists');
+    await pods.close();
+    await makePods({ apiPorts: { start: firstPort, end: firstPort } });
     await expect(client.create(makeManifest('b'))).rejects.toThrow('no free port');
     expect(find('b')).toBeUndefined();
   });
