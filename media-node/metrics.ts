@@ -68,7 +68,7 @@ export function createMediaNodeMetrics(): MediaNodeMetrics {
     workerRestarts: counter('worker_restarts_total', 'Media workers that died.', []),
     swept: counter(
       'swept_total',
-      'What the sweep put right, by what it was: rows, peers, consumers, missing consumers.',
+      'What the sweep put right, by what it was: rows, peers, consumers or missing_consumers.',
       ['what'],
     ),
     bytes: counter(

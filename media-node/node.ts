@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 
+import type { Knex } from 'knex';
+
 import { createServiceTokenSigner } from '../common/auth/service-token.ts';
 import { createSignalingClient } from '../common/clients/signaling.ts';
 import { createKnex } from '../common/db/knex.ts';
@@ -35,6 +37,7 @@ export interface MediaNodeServer {
   readonly port: number;
   readonly ctx: NodeContext;
   readonly sweep: Sweep;
+  readonly knex: Knex;
   /** Ends all media, tells the signaling service, removes the node's rows. Repeatable. */
   close(): Promise<void>;
 }
@@ -77,7 +80,7 @@ export async function startMediaNode(
     await closeServer(server);
   }
   let closing: Promise<void> | undefined;
-  return { port, ctx, sweep, close: () => (closing ??= close()) };
+  return { port, ctx, sweep, knex: node.knex, close: () => (closing ??= close()) };
 }
 
 /** How much of the shutdown time messages to clients may take. */
@@ -164,7 +167,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     await registration.close();
     await knex.destroy();
   }
-  return { ctx, app, sweep, registration, stop };
+  return { ctx, app, sweep, knex, registration, stop };
 }
 
 const loadOf = (registry: Registry, index: number): number => {

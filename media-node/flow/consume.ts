@@ -1,5 +1,5 @@
 import type { Receiver } from '../../common/db/repositories/media.ts';
-import { ApiError, isApiError } from '../../common/errors.ts';
+import { ApiError, isApiError, messageOf } from '../../common/errors.ts';
 import type { RouterAddress } from '../../common/wire/media-node.ts';
 import type { ConsumerInfo, DataConsumerInfo } from '../../common/wire/peer.ts';
 import type { RtpCapabilities } from '../../common/wire/rtp.ts';
@@ -98,7 +98,7 @@ export class ConsumeFlow {
           await this.#record(receivers, made);
           return made;
         } catch (error) {
-          this.#undo(node, receivers, offer);
+          await this.#undo(node, receivers, offer);
           throw error;
         }
       },
@@ -179,26 +179,21 @@ export class ConsumeFlow {
   }
 
   /** The far side may have made consumers although its answer was lost. What can't be undone now, the sweep finds. */
-  #undo(node: MediaNode, receivers: Receiver[], offer: Offer): void {
-    const producers = offer.producers.map(({ id }) => id);
-    const dataProducers = offer.dataProducers.map(({ id }) => id);
-    this.#ctx.background('consume: undo', () =>
-      this.#locks.runAll(
+  async #undo(node: MediaNode, receivers: Receiver[], offer: Offer): Promise<void> {
+    try {
+      const pairs = await this.#ctx.repository.unrecorded(
         receivers.map(({ transportId }) => transportId),
-        async () => {
-          const pairs = await this.#ctx.repository.unrecorded(
-            receivers.map(({ transportId }) => transportId),
-            producers,
-            dataProducers,
-          );
-          await Promise.all(
-            pairs.map(({ transportId, producerIds, dataProducerIds }) =>
-              node.closeConsumers(transportId, { producerIds, dataProducerIds }),
-            ),
-          );
-        },
-      ),
-    );
+        offer.producers.map(({ id }) => id),
+        offer.dataProducers.map(({ id }) => id),
+      );
+      await Promise.all(
+        pairs.map(({ transportId, producerIds, dataProducerIds }) =>
+          node.closeConsumers(transportId, { producerIds, dataProducerIds }),
+        ),
+      );
+    } catch (error) {
+      this.#ctx.logger.warn({ why: messageOf(error) }, 'a failed consume is not undone yet');
+    }
   }
 }
 

@@ -1,4 +1,8 @@
-import type { LiveTable, MediaRepository } from '../../common/db/repositories/media.ts';
+import type {
+  LiveTable,
+  MediaRepository,
+  MissingConsumer,
+} from '../../common/db/repositories/media.ts';
 import { isApiError } from '../../common/errors.ts';
 import type { NodeContext } from '../context.ts';
 import type { ConsumeFlow } from '../flow/consume.ts';
@@ -6,6 +10,9 @@ import { closePeer } from '../flow/sessions.ts';
 import type { Routers } from '../mediasoup/routers.ts';
 
 type Rows = Awaited<ReturnType<MediaRepository['rowsOfInstance']>>;
+
+/** For so many sweeps a producer that can't be consumed is not tried again. */
+const refusedSweeps = 40;
 
 interface SweepParts {
   routers: Routers;
@@ -20,6 +27,9 @@ export class Sweep {
   readonly #ctx: NodeContext;
   readonly #parts: SweepParts;
   readonly #timer: NodeJS.Timeout;
+  readonly #repairing = new Set<string>();
+  /** Producers that a receiving transport can't consume. */
+  readonly #refused = new Map<string, { ids: ReadonlySet<string>; until: number }>();
   #running: Promise<void> | undefined;
 
   constructor(ctx: NodeContext, parts: SweepParts) {
@@ -133,22 +143,53 @@ export class Sweep {
 
   /** Peers that should watch a producer of this node and don't, since a step failed or a pipe was lost. */
   async #makeMissing(): Promise<void> {
-    const { repository, self, config, background } = this.#ctx;
+    const { repository, self, config } = this.#ctx;
+    const { flow } = this.#parts;
     const { graceMs } = config.sweep;
-    const media = await repository.missingConsumers(self.instanceId, graceMs);
-    for (const [transportId, pairs] of Map.groupBy(media, (pair) => pair.transportId))
-      background('sweep: consume', async () => {
-        const producerIds = pairs.map(({ producerId }) => producerId);
-        const made = await this.#parts.flow.consume(transportId, producerIds);
-        this.#count('missing consumers', made.length);
+    this.#repair(await repository.missingConsumers(self.instanceId, graceMs), 'media', (id, ids) =>
+      flow.consume(id, ids),
+    );
+    this.#repair(
+      await repository.missingDataConsumers(self.instanceId, graceMs),
+      'data',
+      (id, ids) => flow.consumeData(id, ids),
+    );
+  }
+
+  /** One attempt at a time for each receiving transport, however long a far node hangs. */
+  #repair(
+    missing: MissingConsumer[],
+    family: string,
+    consume: (transportId: string, producerIds: string[]) => Promise<unknown[]>,
+  ): void {
+    for (const [transportId, pairs] of Map.groupBy(missing, (pair) => pair.transportId)) {
+      const key = `${family} ${transportId}`;
+      const refused = this.#refusedNow(key);
+      const ids = pairs.map(({ producerId }) => producerId).filter((id) => !refused.has(id));
+      if (ids.length === 0 || this.#repairing.has(key)) continue;
+      this.#repairing.add(key);
+      this.#ctx.background('sweep: consume', async () => {
+        try {
+          const made = await consume(transportId, ids);
+          this.#count('missing_consumers', made.length);
+          if (made.length < ids.length) this.#refuse(key, ids);
+        } finally {
+          this.#repairing.delete(key);
+        }
       });
-    const data = await repository.missingDataConsumers(self.instanceId, graceMs);
-    for (const [transportId, pairs] of Map.groupBy(data, (pair) => pair.transportId))
-      background('sweep: consume data', async () => {
-        const producerIds = pairs.map(({ producerId }) => producerId);
-        const made = await this.#parts.flow.consumeData(transportId, producerIds);
-        this.#count('missing consumers', made.length);
-      });
+    }
+  }
+
+  #refusedNow(key: string): ReadonlySet<string> {
+    const refused = this.#refused.get(key);
+    if (refused && refused.until > Date.now()) return refused.ids;
+    this.#refused.delete(key);
+    return new Set();
+  }
+
+  #refuse(key: string, ids: string[]): void {
+    const until = Date.now() + refusedSweeps * this.#ctx.config.sweep.intervalMs;
+    this.#refused.set(key, { ids: new Set(ids), until });
   }
 
   #count(what: string, count: number): void {

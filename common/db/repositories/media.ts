@@ -20,7 +20,7 @@ import { createConsumerRows } from './media-consumers.ts';
 import { createMediaSweep } from './media-sweep.ts';
 
 export type { ConsumerEntry, ConsumerFamily } from './media-consumers.ts';
-export type { LiveTable } from './media-sweep.ts';
+export type { LiveTable, MissingConsumer } from './media-sweep.ts';
 
 /** A peer's connection as its producer service needs it: who it is, what it may do, where its two sides live. */
 export interface PeerBinding {
