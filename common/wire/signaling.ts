@@ -8,16 +8,16 @@ import { peerMessage } from './peer.ts';
  * `POST /internal/messages` with {@link messageBatch}: everything a node has for the clients of one replica, in order.
  * Safe to repeat: a replica remembers the batch ids it has seen.
  */
-export const messageTarget = z.union([
+const messageTarget = z.union([
   z.object({ mediaPeerIds: z.array(z.uuid()).min(1) }),
   /** Every joined peer of the room on this replica, without the one named. */
   z.object({ roomId: z.string(), exceptMediaPeerId: z.uuid().optional() }),
 ]);
 
-export const routedMessage = z.object({ to: messageTarget, message: peerMessage });
+const routedMessage = z.object({ to: messageTarget, message: peerMessage });
 
 /** Volumes come for each producer router, and a room may have several: the replica merges them by `routerId`. */
-export const routerVolumes = z.object({
+const routerVolumes = z.object({
   roomId: z.string(),
   routerId: z.string(),
   peerVolumes: z.array(z.object({ peerId: z.string(), volume: z.number() })),

@@ -22,7 +22,7 @@ export interface ResponseFrame {
 }
 
 /** What is no frame. It has an id where it asked for an answer. */
-export interface MalformedFrame {
+interface MalformedFrame {
   type: 'malformed';
   reason: string;
   id: number | undefined;

@@ -1,8 +1,14 @@
-import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { generate } from 'selfsigned';
+import { WebSocket } from 'ws';
 
 import { refusalOf, until, type ConnectOptions } from '../fixtures/client.ts';
 import { Platform, type Replica } from '../fixtures/platform.ts';
@@ -158,5 +164,29 @@ describe('startSignaling', () => {
     await expect(platform.replica({ public: { port } })).rejects.toThrow('EADDRINUSE');
     other.close();
     await platform.close();
+  });
+});
+
+describe('with TLS', () => {
+  it('serves WSS and HTTPS on the one port', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'kube-sfu-tls-'));
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }]);
+    const [certFile, keyFile] = ['cert.pem', 'key.pem'].map((name) => path.join(folder, name));
+    await Promise.all([writeFile(certFile!, cert), writeFile(keyFile!, key)]);
+    const platform = await Platform.create();
+    await platform.room('room', [await platform.node('Both')]);
+    const replica = await platform.replica({ public: { tls: { certFile, keyFile } } });
+    const address = `127.0.0.1:${replica.publicPort}`;
+    const health = request(`https://${address}/healthz`, { rejectUnauthorized: false }).end();
+    const [response] = (await once(health, 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(200);
+    response.resume();
+    const url = `wss://${address}/?roomId=room&peerId=ann`;
+    const socket = new WebSocket(url, 'protoo', { rejectUnauthorized: false });
+    const [greeting] = (await once(socket, 'message')) as [Buffer];
+    expect(greeting.toString()).toContain('mediasoupVersion');
+    socket.terminate();
+    await platform.close();
+    await rm(folder, { recursive: true });
   });
 });

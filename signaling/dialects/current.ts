@@ -2,7 +2,7 @@ import type { ClientMessage, Dialect } from './dialect.ts';
 import type { PeerMessage } from '../../common/wire/peer.ts';
 
 /** Messages that the client answers: it makes the consumer first, and media flows after its answer. */
-export const isClientRequest = (method: PeerMessage['method']): boolean =>
+const isClientRequest = (method: PeerMessage['method']): boolean =>
   method === 'newConsumer' || method === 'newDataConsumer';
 
 export const sameWords = (message: PeerMessage): ClientMessage => ({

@@ -48,5 +48,3 @@ export function createReaper(deps: ReaperDeps) {
     },
   };
 }
-
-export type Reaper = ReturnType<typeof createReaper>;

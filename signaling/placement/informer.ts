@@ -34,7 +34,7 @@ export interface Change<T> {
   deleted: boolean;
 }
 
-export interface InformerTiming {
+interface InformerTiming {
   relistMs: number;
   backoffMinMs: number;
   backoffMaxMs: number;
