@@ -260,6 +260,8 @@ const load = z.object({
 /** `GET /status`: what the operator polls and the console shows. Asks no store. */
 export const nodeStatus = z.object({
   instanceId: id,
+  /** Of the node's own process. */
+  pid: z.int(),
   podName: z.string(),
   pool: z.string(),
   role: nodeRole,
