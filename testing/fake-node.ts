@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
 import { bodyParser } from '@koa/bodyparser';
+import type { z } from 'zod';
 
 import { verifyServiceToken } from '../common/auth/service-token.ts';
 import { ApiError, isApiError, messageOf, type ErrorCode } from '../common/errors.ts';
@@ -36,6 +37,8 @@ export class FakeNode {
   readonly options: FakeNodeOptions;
   instanceId: string = randomUUID();
   readonly routers = new Map<string, RouterStatus>();
+  /** MIME types that each router was made with. */
+  readonly codecs = new Map<string, string[]>();
   state: NodeStatus['state'] = 'Ready';
   load: Partial<NodeLoad> = {};
   /** Every call that was answered or refused, as `METHOD path`. */
@@ -162,12 +165,8 @@ export class FakeNode {
     return router.routes();
   }
 
-  #putRouter(
-    roomId: string,
-    routerId: string,
-    request: { instanceId: string; role: NodeRole; generation: number },
-  ): object {
-    const { instanceId, role, generation } = request;
+  #putRouter(roomId: string, routerId: string, request: z.output<typeof putRouterRequest>): object {
+    const { instanceId, role, generation, mediaCodecs } = request;
     if (instanceId !== this.instanceId)
       throw new ApiError('instance_mismatch', `this is ${this.instanceId}`);
     if (this.state === 'Draining' && !this.routers.has(routerId))
@@ -184,6 +183,10 @@ export class FakeNode {
       },
     };
     this.routers.set(routerId, this.routers.get(routerId) ?? fresh);
+    this.codecs.set(
+      routerId,
+      mediaCodecs.map(({ mimeType }) => mimeType),
+    );
     return { routerId, instanceId, workerIndex: 0, rtpCapabilities: {} };
   }
 }
