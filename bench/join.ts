@@ -41,7 +41,7 @@ export interface JoinResult {
 }
 
 /** Ports apart from the demo's and the tests', so that those may run too. */
-const ports = { rtc: 42_000, nodeApi: 17_000 };
+const ports = { rtc: 24_000, nodeApi: 17_000 };
 const consumerNodes = 2;
 /** Rest between two joins, so that one's end is not the other's beginning. */
 const pauseMs = 50;

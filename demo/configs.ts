@@ -34,7 +34,7 @@ export const mediaNodeConfigOf = (shared: Shared): PodConfig => ({
     announcedAddress: '${ANNOUNCED_ADDRESS}',
     portStart: '${RTC_PORT_START}',
     workers: '${RTC_WORKERS}',
-    pipe: { listenIp: '${POD_IP}', portMin: 45_000, portMax: 49_999 },
+    pipe: { listenIp: '${POD_IP}', portMin: 26_000, portMax: 29_999 },
   },
   // Short, so that what a room leaves behind can be watched going away.
   pipes: { idleMs: 2000 },

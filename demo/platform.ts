@@ -52,7 +52,8 @@ export interface Platform {
 
 const secret = (): string => randomBytes(32).toString('hex');
 
-const defaultPorts = { rtc: 40_000, nodeApi: 14_000 };
+// Below the range from which the system takes the ports of outgoing connections.
+const defaultPorts = { rtc: 20_000, nodeApi: 14_000 };
 /** RTC ports that each pool gets. */
 const portsPerPool = 100;
 

@@ -59,7 +59,7 @@ export async function startTestPlatform({
     pageUrls: [pageUrl],
     databaseUrl: database.url,
     // Beside a running demo.
-    ports: { rtc: 42_000, nodeApi: 15_000 },
+    ports: { rtc: 22_000, nodeApi: 15_000 },
     logLevel: 'info',
     say: quiet,
   });
