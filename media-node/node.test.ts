@@ -19,14 +19,7 @@ describe('a media node', () => {
 
   beforeAll(async () => {
     platform = await Platform.create();
-    node = await platform.node('node-0', 'Both', {
-      rtc: {
-        portStart: 27_000 + Number(process.env['JEST_WORKER_ID'] ?? 1) * 10,
-        workers: 2,
-        workerRestartBackoffMs: 50,
-        logLevel: 'none',
-      },
-    });
+    node = await platform.node('node-0', 'Both', { workers: 2 });
   });
   afterAll(() => platform.close());
   afterEach(async () => {
@@ -157,7 +150,7 @@ describe('a media node', () => {
       'data.direction',
     ],
   ];
-  it.each(badInputs)('names the field of %s', async (_what, method, path, body, field) => {
+  it.each(badInputs)('names the field of %s', async (...[, method, path, body, field]) => {
     const answer = await request(method, path, {
       token: await signer(serviceSecret)('media-node'),
       body,
@@ -436,7 +429,7 @@ describe('a media node whose store is away', () => {
       url.hostname = '127.0.0.1';
       url.port = String(await proxy.start());
       const node = await platform.node('cut-off', 'Both', {
-        database: { url: url.href, acquireTimeoutMs: 1_000 },
+        part: { database: { url: url.href, acquireTimeoutMs: 1_000 } },
       });
       const room = await platform.room(node, node);
       const [speaker, watcher] = [await room.join(), await room.join()];

@@ -7,8 +7,6 @@ import {
   type HttpClientDeps,
 } from '../http/client.ts';
 import {
-  consumeDataResponse,
-  consumeResponse,
   consumerResponse,
   dataConsumerResponse,
   destinationPipeResponse,
@@ -140,13 +138,13 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
       post(url, '/consumer_transports/:transportId/consume', {
         params: { transportId },
         body,
-        response: consumeResponse,
+        response: consumerResponse,
       }),
     consumeData: (url: string, transportId: string, body: { dataProducerIds: string[] }) =>
       post(url, '/consumer_transports/:transportId/consume_data', {
         params: { transportId },
         body,
-        response: consumeDataResponse,
+        response: dataConsumerResponse,
       }),
     destinationPipeTransport: (
       url: string,

@@ -54,15 +54,15 @@ export const putRouterResponse = z.object({
 });
 
 /** Where a node's API is reached and which run of it is meant. */
-export const nodeAddress = z.object({ instanceId: id, url: z.url() });
+const nodeAddress = z.object({ instanceId: id, url: z.url() });
 export type NodeAddress = z.infer<typeof nodeAddress>;
 
 /** A router on another node. */
-export const routerAddress = z.object({ routerId, node: nodeAddress });
+const routerAddress = z.object({ routerId, node: nodeAddress });
 export type RouterAddress = z.infer<typeof routerAddress>;
 
 /** The peer that a transport belongs to, with the replica that holds its socket. */
-export const peerRef = z.object({
+const peerRef = z.object({
   mediaPeerId: id,
   peerId,
   roomId: z.string(),
@@ -203,10 +203,8 @@ export const consumeRequest = z.object({
   /** Instead of the peer's own, for a broadcaster that consumes on request. */
   rtpCapabilities: rtpCapabilities.optional(),
 });
-export const consumeResponse = consumerResponse;
 /** `POST /consumer_transports/:transportId/consume_data` on the producer service. */
 export const consumeDataRequest = z.object({ dataProducerIds: ids });
-export const consumeDataResponse = dataConsumerResponse;
 
 /**
  * `POST /router/:routerId/transports` on the node that has the router: the producer service asks for the peer's

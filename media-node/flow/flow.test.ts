@@ -191,7 +191,9 @@ describe('a room whose sides are on different nodes', () => {
       await peer.call('getRouterRtpCapabilities', {});
       await Promise.all([producer.sweep.close(), consumer.sweep.close()]);
       let sql = 0;
-      const count = (): void => void sql++;
+      const count = (): void => {
+        sql++;
+      };
       const knexes = [producer.knex, consumer.knex];
       for (const knex of knexes) knex.on('query', count);
       producer.proxy.calls = [];

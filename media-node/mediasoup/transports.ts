@@ -17,9 +17,8 @@ type CreateRequest = z.output<typeof createTransportRequest>;
 type WebRtcRequest = Extract<CreateRequest, { kind: 'webrtc' }>;
 type PlainRequest = Extract<CreateRequest, { kind: 'plain' }>;
 
-export const isWebRtc = (
-  transport: WebRtcTransport | PlainTransport,
-): transport is WebRtcTransport => transport.type === 'webrtc';
+const isWebRtc = (transport: WebRtcTransport | PlainTransport): transport is WebRtcTransport =>
+  transport.type === 'webrtc';
 
 /**
  * Creates a peer's transport on a router of this node and records it. A peer has one receiving browser transport: one

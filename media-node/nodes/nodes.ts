@@ -21,11 +21,11 @@ export interface MediaNode {
   consume(
     transportId: string,
     body: Out<typeof wire.consumeRequest>,
-  ): Promise<Out<typeof wire.consumeResponse>>;
+  ): Promise<Out<typeof wire.consumerResponse>>;
   consumeData(
     transportId: string,
     body: Out<typeof wire.consumeDataRequest>,
-  ): Promise<Out<typeof wire.consumeDataResponse>>;
+  ): Promise<Out<typeof wire.dataConsumerResponse>>;
   destinationPipeTransport(
     routerId: string,
     body: Out<typeof wire.destinationPipeRequest>,

@@ -66,14 +66,14 @@ const flow = {
     path: '/consumer_transports/:transportId/consume',
     summary: 'Runs the consume flow for producers of this node and one receiving transport',
     body: wire.consumeRequest,
-    response: wire.consumeResponse,
+    response: wire.consumerResponse,
   },
   consumeData: {
     method: 'POST',
     path: '/consumer_transports/:transportId/consume_data',
     summary: 'The same for data producers',
     body: wire.consumeDataRequest,
-    response: wire.consumeDataResponse,
+    response: wire.dataConsumerResponse,
   },
   destinationPipeTransport: {
     method: 'POST',

@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { query } from '../knex.ts';
 
 /** Tables whose rows are an index of one instance's live objects. */
-export const liveTables = [
+const liveTables = [
   'media_router',
   'media_transport',
   'media_pipe_transport',

@@ -19,7 +19,6 @@ import {
 import { createConsumerRows } from './media-consumers.ts';
 import { createMediaSweep } from './media-sweep.ts';
 
-export type { ConsumerEntry, ConsumerFamily } from './media-consumers.ts';
 export type { LiveTable, MissingConsumer } from './media-sweep.ts';
 
 /** A peer's connection as its producer service needs it: who it is, what it may do, where its two sides live. */
@@ -39,7 +38,7 @@ export interface PeerBinding {
 }
 
 /** A router with the node that has it. */
-export interface RouterRow {
+interface RouterRow {
   routerId: string;
   node: NodeAddress;
 }
