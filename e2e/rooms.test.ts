@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
+
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { listMediaWorkers } from '../demo/resources-client.ts';
 import { Cleanup } from '../testing/cleanup.ts';
 import { until } from '../testing/until.ts';
 import { launchBrowser, type Browser } from './browser.ts';
@@ -77,6 +80,24 @@ describe('browsers in one room, with producers on one node and consumers on two 
     expect(await relations(test.knex, 'media_peer_consumer')).toEqual(everyPair(names));
     expect(await relations(test.knex, 'media_peer_data_consumer')).toEqual(everyPair(names));
   }, 60_000);
+
+  it('documents every metric that a running service serves', async () => {
+    const documented = await readFile(new URL('../docs/metrics.md', import.meta.url), 'utf8');
+    const statuses = await listMediaWorkers(test.platform.kubeconfig);
+    const nodeUrls = statuses.flatMap(({ status }) => (status?.nodes ?? []).map(({ url }) => url!));
+    const urls = [
+      test.platform.operatorUrl,
+      ...test.platform.replicas.map(({ internalUrl }) => internalUrl),
+      ...nodeUrls,
+    ];
+    for (const url of urls) {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!);
+      const own = names.filter((name) => !/^(nodejs|process)_/.test(name));
+      expect(own.length).toBeGreaterThan(5);
+      expect(own.filter((name) => !documented.includes(`\`${name}\``))).toEqual([]);
+    }
+  });
 
   it('carries chat to every page', async () => {
     await page('ada').chat('hello from ada');

@@ -1,4 +1,3 @@
-import type { Knex } from 'knex';
 import { Counter, Gauge, Histogram } from 'prom-client';
 
 import {
@@ -26,7 +25,6 @@ export interface MediaNodeMetrics extends ServiceMetrics {
   outboxDepth: Gauge;
   workersAlive: Gauge;
   workerCpu: Gauge<'worker'>;
-  databasePool: Gauge<'state'>;
 }
 
 export function createMediaNodeMetrics(): MediaNodeMetrics {
@@ -89,16 +87,8 @@ export function createMediaNodeMetrics(): MediaNodeMetrics {
       'CPU time of each media worker’s place since the start, over restarts.',
       ['worker'],
     ),
-    databasePool: gauge(
-      'database_connections',
-      'Postgres connections by state: used, free, or pending (callers that wait for one).',
-      ['state'],
-    ),
   };
 }
-
-/** Name, help and labels of every metric, for the documentation. */
-export const describeMediaNodeMetrics = () => createMediaNodeMetrics().registry.getMetricsAsArray();
 
 interface BytesSeen {
   in: number;
@@ -106,12 +96,11 @@ interface BytesSeen {
 }
 
 /** Brings the gauges up to date at each scrape. */
-export function observeNode(ctx: NodeContext, knex: Knex): () => Promise<void> {
+export function observeNode(ctx: NodeContext): () => Promise<void> {
   const sampleBytes = byteSampler(ctx);
   return async () => {
     observeObjects(ctx);
     observeWorkers(ctx);
-    observePool(ctx.metrics, knex);
     await sampleBytes();
   };
 }
@@ -150,15 +139,6 @@ function observeWorkers({ metrics, workers, outbox }: NodeContext): void {
   metrics.outboxDepth.set(outbox.depth);
   for (const { index, cpuSeconds } of workers.slots)
     metrics.workerCpu.set({ worker: String(index) }, cpuSeconds);
-}
-
-function observePool(metrics: MediaNodeMetrics, knex: Knex): void {
-  const { pool } = knex.client as {
-    pool?: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
-  };
-  metrics.databasePool.set({ state: 'used' }, pool?.numUsed() ?? 0);
-  metrics.databasePool.set({ state: 'free' }, pool?.numFree() ?? 0);
-  metrics.databasePool.set({ state: 'pending' }, pool?.numPendingAcquires() ?? 0);
 }
 
 interface Countable {

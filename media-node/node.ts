@@ -6,6 +6,7 @@ import type { Knex } from 'knex';
 import { createServiceTokenSigner } from '../common/auth/service-token.ts';
 import { createSignalingClient } from '../common/clients/signaling.ts';
 import { createKnex } from '../common/db/knex.ts';
+import { observePool } from '../common/db/pool-metrics.ts';
 import { createMediaRepository } from '../common/db/repositories/media.ts';
 import { isApiError } from '../common/errors.ts';
 import { closeServer, createHttpApp, listen, requireServiceToken } from '../common/service/http.ts';
@@ -89,6 +90,7 @@ const outboxShare = 0.2;
 async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContext['self']) {
   const metrics = createMediaNodeMetrics();
   const knex = createKnex(config.database);
+  observePool(metrics.registry, knex);
   const repository = createMediaRepository(knex);
   const registration = new Registration({ config, logger, repository, self });
   const signToken = createServiceTokenSigner({
@@ -147,7 +149,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     metrics,
     bodyLimitBytes: config.bodyLimitBytes,
     readiness: () => (workers.alive > 0 ? [] : ['media workers']),
-    beforeScrape: observeNode(ctx, knex),
+    beforeScrape: observeNode(ctx),
   });
   app.use(serveOpenApi());
   app.use(requireServiceToken('media-node', config.serviceAuth.secret));

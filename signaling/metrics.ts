@@ -1,4 +1,3 @@
-import type { Knex } from 'knex';
 import { Counter, Gauge, Histogram } from 'prom-client';
 
 import {
@@ -103,28 +102,6 @@ export function createSignalingMetrics(): SignalingMetrics {
       [],
     ),
   };
-}
-
-interface PoolNumbers {
-  numUsed: () => number;
-  numFree: () => number;
-  numPendingAcquires: () => number;
-}
-
-/** Shows the use of the database connections, read at each scrape. */
-export function observePool(metrics: ServiceMetrics, knex: Knex): void {
-  const pool = (knex.client as { pool: PoolNumbers }).pool;
-  new Gauge({
-    name: 'kube_sfu_db_pool_connections',
-    help: 'Database connections of this process, by state: used, free, or pending for queries that wait for one.',
-    labelNames: ['state'],
-    registers: [metrics.registry],
-    collect() {
-      this.set({ state: 'used' }, pool.numUsed());
-      this.set({ state: 'free' }, pool.numFree());
-      this.set({ state: 'pending' }, pool.numPendingAcquires());
-    },
-  });
 }
 
 /** Shows whether this replica's heartbeats get through. */

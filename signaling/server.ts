@@ -7,6 +7,7 @@ import { createServiceTokenSigner } from '../common/auth/service-token.ts';
 import { createMediaNodeClient } from '../common/clients/media-node.ts';
 import { createSignalingClient } from '../common/clients/signaling.ts';
 import { createKnex } from '../common/db/knex.ts';
+import { observePool } from '../common/db/pool-metrics.ts';
 import { createPeersRepository } from '../common/db/repositories/peers.ts';
 import { createReplicasRepository } from '../common/db/repositories/replicas.ts';
 import { closeServer, listen } from '../common/service/http.ts';
@@ -17,7 +18,7 @@ import { closeCodes } from './connection/close-codes.ts';
 import { createDispatcher } from './fanout/dispatcher.ts';
 import { createInternalApp } from './http/internal.ts';
 import { createPublicApp } from './http/public.ts';
-import { createSignalingMetrics, observeMembership, observePool } from './metrics.ts';
+import { createSignalingMetrics, observeMembership } from './metrics.ts';
 import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
 import { createReaper } from './peers/reaper.ts';
@@ -38,7 +39,7 @@ export interface SignalingServer {
 function compose(config: SignalingConfig, logger: Logger, internalUrl: string): Services {
   const metrics = createSignalingMetrics();
   const knex = createKnex(config.database);
-  observePool(metrics, knex);
+  observePool(metrics.registry, knex);
   const peers = createPeersRepository(knex);
   const replicas = createReplicasRepository(knex);
   const signToken = createServiceTokenSigner({ ...config.serviceAuth, issuer: 'signaling' });

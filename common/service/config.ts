@@ -7,6 +7,15 @@ import { z } from 'zod';
 import { ApiError } from '../errors.ts';
 import { parseOrThrow } from '../validate.ts';
 
+/**
+ * A value that is one variable alone may be a number or a flag, so that a port can come from the environment. Anything
+ * longer is text: a secret of digits must not become a number.
+ */
+const typed = (text: string): unknown => {
+  if (/^-?\d{1,10}$/.test(text)) return Number(text);
+  return text === 'true' || text === 'false' ? text === 'true' : text;
+};
+
 /** Replaces `${NAME}` in every string of a parsed document by that environment variable. */
 function substitute(value: unknown, env: NodeJS.ProcessEnv, path: string): unknown {
   if (typeof value === 'string') {
@@ -20,8 +29,7 @@ function substitute(value: unknown, env: NodeJS.ProcessEnv, path: string): unkno
         );
       return found;
     };
-    // A value that is one variable alone keeps YAML's types, so that a port may come from the environment.
-    if (whole?.[1]) return parseYaml(lookUp(whole[1]));
+    if (whole?.[1]) return typed(lookUp(whole[1]));
     return value.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => lookUp(name));
   }
   if (Array.isArray(value)) return value.map((item, i) => substitute(item, env, `${path}[${i}]`));

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { mediaNodeConfig } from '../../media-node/config.ts';
 import { operatorConfig } from '../../operator/config.ts';
 import { signalingConfig } from '../../signaling/config.ts';
+import { bounded, code, table } from './table.ts';
 
 interface JsonSchema {
   type?: string;
@@ -24,9 +25,6 @@ const services = [
   { name: 'media-node', schema: mediaNodeConfig },
 ];
 
-const code = (value: unknown): string =>
-  `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
-
 function typeOf(schema: JsonSchema): string {
   if (schema.enum) return schema.enum.map(code).join(', ');
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(' or ');
@@ -34,14 +32,10 @@ function typeOf(schema: JsonSchema): string {
   const least = schema.minimum ?? (schema.exclusiveMinimum === 0 ? 1 : schema.exclusiveMinimum);
   // A bound at the limit of what a number can hold is zod's way of saying "an integer".
   const most = schema.maximum === Number.MAX_SAFE_INTEGER ? undefined : schema.maximum;
-  const bounds = [
-    least === undefined || least === Number.MIN_SAFE_INTEGER ? '' : `≥ ${least}`,
-    most === undefined ? '' : `≤ ${most}`,
-  ].filter(Boolean);
-  return [schema.type ?? 'any', ...bounds].join(' ');
+  return bounded(schema.type ?? 'any', least === Number.MIN_SAFE_INTEGER ? undefined : least, most);
 }
 
-function rows(schema: JsonSchema, path: string): string[] {
+function rows(schema: JsonSchema, path: string): string[][] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, child]) => {
     const at = path ? `${path}.${key}` : key;
     if (child.properties) return rows(child, at);
@@ -51,8 +45,7 @@ function rows(schema: JsonSchema, path: string): string[] {
         : schema.required?.includes(key)
           ? '**required**'
           : '–';
-    const text = (child.description ?? '').replaceAll('|', '\\|');
-    return [`| \`${at}\` | ${typeOf(child)} | ${fallback} | ${text} |`];
+    return [[code(at), typeOf(child), fallback, child.description ?? '']];
   });
 }
 
@@ -65,9 +58,7 @@ export function renderConfiguration(): string {
       '',
       `Started as \`node ${name}/main.ts --config FILE\`; a sample of every key is [config/${name}.yaml](../config/${name}.yaml).`,
       '',
-      '| key | type | default | meaning |',
-      '|---|---|---|---|',
-      ...rows(json, ''),
+      ...table(['key', 'type', 'default', 'meaning'], rows(json, '')),
     ].join('\n');
   });
   return [

@@ -4,8 +4,11 @@ import { parseArgs } from 'node:util';
 
 import * as prettier from 'prettier';
 
+import { renderOpenApi as renderMediaNodeApi } from '../../media-node/openapi.ts';
+import { renderOpenApi as renderSignalingApi } from '../../signaling/http/openapi.ts';
 import { renderConfiguration } from './configuration.ts';
 import { renderResourceTypes } from './crd-types.ts';
+import { renderMetrics } from './metrics.ts';
 import { renderResources } from './resources.ts';
 
 /** One file that is made from others. */
@@ -26,6 +29,9 @@ const generators: Generator[] = [
   },
   { path: 'docs/resources.md', render: renderResources },
   { path: 'docs/configuration.md', render: renderConfiguration },
+  { path: 'docs/metrics.md', render: renderMetrics },
+  { path: 'docs/openapi/media-node.json', render: renderMediaNodeApi },
+  { path: 'docs/openapi/signaling.json', render: renderSignalingApi },
 ];
 
 const root = path.resolve(import.meta.dirname, '../..');

@@ -1,32 +1,29 @@
-import { loadCrd, schemaOf, type Plural, type StructuralSchema } from '../../common/resources/crd.ts';
-
-const code = (value: unknown): string =>
-  `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
-
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+import {
+  loadCrd,
+  schemaOf,
+  type Plural,
+  type StructuralSchema,
+} from '../../common/resources/crd.ts';
+import { bounded, code, table } from './table.ts';
 
 function typeOf(schema: StructuralSchema): string {
   if (schema['x-kubernetes-int-or-string']) return 'integer or string';
   if (schema.enum) return schema.enum.map(code).join(', ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {})}`;
   if (schema.additionalProperties) return `map of ${typeOf(schema.additionalProperties)}`;
-  const bounds = [
-    schema.minimum === undefined ? '' : `≥ ${schema.minimum}`,
-    schema.maximum === undefined ? '' : `≤ ${schema.maximum}`,
-  ].filter(Boolean);
-  return [schema.type ?? 'any', ...bounds].join(' ');
+  return bounded(schema.type ?? 'any', schema.minimum, schema.maximum);
 }
 
 const childrenOf = (schema: StructuralSchema): Record<string, StructuralSchema> | undefined =>
   schema.properties ?? schema.items?.properties;
 
-function rows(schema: StructuralSchema, path: string): string[] {
+function rows(schema: StructuralSchema, path: string): string[][] {
   const required = new Set(schema.required ?? schema.items?.required ?? []);
   return Object.entries(childrenOf(schema) ?? {}).flatMap(([name, child]) => {
     const at = `${path}.${name}`;
     const fallback =
       child.default !== undefined ? code(child.default) : required.has(name) ? '**required**' : '–';
-    const row = `| \`${at}\` | ${typeOf(child)} | ${cell(fallback)} | ${cell(child.description ?? '')} |`;
+    const row = [code(at), typeOf(child), fallback, child.description ?? ''];
     return [row, ...rows(child, child.type === 'array' ? `${at}[]` : at)];
   });
 }
@@ -41,7 +38,7 @@ function rules(schema: StructuralSchema, path: string): string[] {
   return [...own, ...below];
 }
 
-const header = ['| field | type | default | meaning |', '|---|---|---|---|'];
+const header = ['field', 'type', 'default', 'meaning'];
 
 function section(plural: Plural): string[] {
   const crd = loadCrd(plural);
@@ -53,8 +50,7 @@ function section(plural: Plural): string[] {
     '',
     `\`kubectl get ${plural}\`, short ${shortNames.map(code).join(', ')}.`,
     '',
-    ...header,
-    ...rows(spec, 'spec'),
+    ...table(header, rows(spec, 'spec')),
     '',
     'Rules:',
     '',
@@ -62,8 +58,7 @@ function section(plural: Plural): string[] {
     '',
     'Status:',
     '',
-    ...header,
-    ...rows(status, 'status'),
+    ...table(header, rows(status, 'status')),
     '',
   ];
 }
