@@ -13,7 +13,7 @@ import {
 } from '../../common/wire/peer.ts';
 import { knownClientMethods, toModel } from '../dialects/client-messages.ts';
 import { detect, dialectOf, undetected } from '../dialects/detect.ts';
-import type { AnyResponse } from '../dialects/dialect.ts';
+import type { AnyResponse, DialectName } from '../dialects/dialect.ts';
 import { createConsumerFilter } from '../fanout/consumer-filter.ts';
 import { createResumer } from '../fanout/resumer.ts';
 import { bindPeer } from '../peers/bind.ts';
@@ -55,6 +55,7 @@ export class Session implements LocalPeer {
   #detection = undetected;
   #state: 'connected' | 'joining' | 'joined' = 'connected';
   #held: PeerMessage[] = [];
+  #countedAs: DialectName | undefined;
   #resolveEnded: () => void = () => undefined;
 
   constructor(services: Services, socket: WebSocket, admission: Admission) {
@@ -222,7 +223,8 @@ export class Session implements LocalPeer {
     clearTimeout(this.#joinTimer);
     if (!this.#socket.open) return;
     this.#state = 'joined';
-    this.#services.metrics.peers.inc({ dialect: dialectOf(this.#detection).name });
+    this.#countedAs = dialectOf(this.#detection).name;
+    this.#services.metrics.peers.inc({ dialect: this.#countedAs });
     const held = this.#held;
     this.#held = [];
     for (const message of held) {
@@ -265,14 +267,13 @@ export class Session implements LocalPeer {
 
   async #end(code: number): Promise<void> {
     const { registry, metrics, leaver } = this.#services;
-    const joined = this.#state === 'joined';
     clearTimeout(this.#joinTimer);
     this.#resumer.close();
     this.#held = [];
     registry.remove(this);
     metrics.connections.dec();
     metrics.closes.inc({ code: String(code) });
-    if (joined) metrics.peers.dec({ dialect: dialectOf(this.#detection).name });
+    if (this.#countedAs) metrics.peers.dec({ dialect: this.#countedAs });
     this.#logger.info({ code }, 'connection closed');
     const routers = await this.#bound.catch(() => undefined);
     if (routers)

@@ -8,7 +8,7 @@ import type { MessageBatch, RoutedMessage } from '../../common/wire/signaling.ts
 import type { SignalingConfig } from '../config.ts';
 import { closeCodes } from '../connection/close-codes.ts';
 import type { SignalingMetrics } from '../metrics.ts';
-import type { Registry } from '../peers/registry.ts';
+import type { LocalPeer, Registry } from '../peers/registry.ts';
 import { RecentSet } from './recent-set.ts';
 import { createVolumeMerger } from './volumes.ts';
 
@@ -29,10 +29,15 @@ export function createDispatcher(deps: DispatcherDeps) {
   const seen = new RecentSet(config.fanout.batchMemory);
   const volumes = createVolumeMerger(config.fanout);
 
+  /** Nobody is told of its own end: it is the word about an earlier connection of the same peer. */
+  const isOwnEnd = ({ peerId }: LocalPeer, message: PeerMessage): boolean =>
+    message.method === 'peerClosed' && message.data.peerId === peerId;
+
   /** Tells every peer of the room on this replica. */
   function tellLocal(roomName: string, message: PeerMessage, exceptMediaPeerId?: string): void {
     for (const peer of registry.inRoom(roomName))
-      if (peer.inRoom && peer.mediaPeerId !== exceptMediaPeerId) peer.deliver(message);
+      if (peer.inRoom && peer.mediaPeerId !== exceptMediaPeerId && !isOwnEnd(peer, message))
+        peer.deliver(message);
   }
 
   function route({ to, message }: RoutedMessage): void {

@@ -26,6 +26,16 @@ async function closeReplaced(deps: BindDeps, row: PeerRow): Promise<void> {
       );
 }
 
+/** What fails here does not undo the newer connection, which is written already. */
+async function endReplaced(deps: BindDeps, row: PeerRow): Promise<void> {
+  const told = deps.leaver
+    .replaced(row)
+    .catch((error: unknown) =>
+      deps.logger.warn({ reason: messageOf(error) }, 'a room was not told of a replaced peer'),
+    );
+  await Promise.all([told, closeReplaced(deps, row)]);
+}
+
 /**
  * Writes a peer's connection into the tables, bound to one producer and one consumer router, and ends an earlier
  * connection of the same peer. When it resolves, the others in the room know that the earlier one is gone.
@@ -51,8 +61,17 @@ export async function bindPeer(
         };
       },
     });
-    if (replaced) await Promise.all([leaver.replaced(replaced), closeReplaced(deps, replaced)]);
+    if (replaced) await endReplaced(deps, replaced);
   } catch (error) {
+    // Postgres may have written the row, and only its answer was lost.
+    if (isApiError(error, 'store_unavailable'))
+      void leaver.leave({
+        mediaPeerId: peer.id,
+        roomName: room.metadata.name,
+        peerId: peer.peerId,
+        joined: false,
+        nodeUrls: [],
+      });
     // The row that is missing may be this replica's own.
     if (isApiError(error, 'room_not_ready')) membership.checkNow();
     throw error;
