@@ -14,7 +14,7 @@ const pathOf = (path: PropertyKey[]): string =>
   );
 
 /** What zod found wrong, one entry for each field, with the field's path as a person writes it. */
-export const fieldIssues = (error: z.ZodError): FieldIssue[] =>
+const fieldIssues = (error: z.ZodError): FieldIssue[] =>
   error.issues.map((issue) => ({ field: pathOf(issue.path), message: issue.message }));
 
 /**

@@ -173,33 +173,3 @@ export class MediaDataProducerModel extends Row {
   declare peer?: MediaPeerModel;
   declare router?: MediaRouterModel;
 }
-
-abstract class ConsumerRow extends Row {
-  declare id: string;
-  declare producerId: string;
-  declare transportId: string;
-  declare mediaPeerId: string;
-}
-
-export class MediaConsumerModel extends ConsumerRow {
-  static override tableName = 'media_consumer';
-}
-
-export class MediaDataConsumerModel extends ConsumerRow {
-  static override tableName = 'media_data_consumer';
-}
-
-abstract class PeerRelationRow extends Row {
-  static override idColumn = 'consumer_id';
-  declare consumerId: string;
-  declare producerPeerId: string;
-  declare consumerPeerId: string;
-}
-
-export class MediaPeerConsumerModel extends PeerRelationRow {
-  static override tableName = 'media_peer_consumer';
-}
-
-export class MediaPeerDataConsumerModel extends PeerRelationRow {
-  static override tableName = 'media_peer_data_consumer';
-}

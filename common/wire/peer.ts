@@ -24,9 +24,9 @@ export const device = z.object({
   name: z.string().max(128).optional(),
   version: z.string().max(128).optional(),
 });
-export const direction = z.enum(['producer', 'consumer']);
+const direction = z.enum(['producer', 'consumer']);
 
-export const peerInfo = z.object({
+const peerInfo = z.object({
   peerId,
   displayName,
   device,

@@ -116,7 +116,4 @@ export const mediaKind = kind;
 export const opaque = z.record(z.string(), z.unknown());
 
 export type MediaKind = z.infer<typeof kind>;
-export type MediaCodec = z.infer<typeof mediaCodec>;
 export type RtpCapabilities = z.infer<typeof rtpCapabilities>;
-export type RtpParameters = z.infer<typeof rtpParameters>;
-export type SctpStreamParameters = z.infer<typeof sctpStreamParameters>;
