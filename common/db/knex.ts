@@ -38,6 +38,7 @@ const networkCodes = new Set([
   'ENETUNREACH',
 ]);
 const foreignKeyViolation = '23503';
+const deadlockDetected = '40P01';
 
 const codeOf = (error: unknown): string => {
   const code = (error as { code?: unknown; nativeError?: { code?: unknown } } | null)?.code;
@@ -55,6 +56,9 @@ const isLostConnection = (error: unknown): boolean =>
 /** True when a row could not be written because what it refers to is gone (its peer left, its router closed). */
 export const isForeignKeyViolation = (error: unknown): boolean =>
   codeOf(error) === foreignKeyViolation;
+
+/** True when Postgres undid a statement since it waited in a circle with another: it may be run again at once. */
+export const isDeadlock = (error: unknown): boolean => codeOf(error) === deadlockDetected;
 
 /** Names the store in its failures, so that whoever asked knows what to wait for. Other errors pass unchanged. */
 export function toStoreError(error: unknown): unknown {

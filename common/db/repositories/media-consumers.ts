@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-import { isForeignKeyViolation, query } from '../knex.ts';
+import { isDeadlock, isForeignKeyViolation, query } from '../knex.ts';
 
 /** A consumer to record. */
 export interface ConsumerEntry {
@@ -89,7 +89,8 @@ export function createConsumerRows(knex: Knex) {
         );
         return rows.map(({ id }) => id);
       } catch (error) {
-        if (attempt >= insertAttempts || !isForeignKeyViolation(error)) throw error;
+        const again = isForeignKeyViolation(error) || isDeadlock(error);
+        if (attempt >= insertAttempts || !again) throw error;
       }
     }
   }

@@ -46,6 +46,25 @@ const missingSql = (producer: string, consumer: string, grant: string, more: str
      AND p.${old} AND t.${old} AND q.joined_at < now() - ? * interval '1 millisecond'
      AND NOT EXISTS (SELECT FROM ${consumer} c WHERE c.producer_id = p.id AND c.transport_id = t.id)`;
 
+const lockConsumers = (consumer: string, producer: string, of: 'id' | 'transport_id'): string => `
+  SELECT c.id FROM ${consumer} c
+   WHERE c.producer_id IN (SELECT id FROM ${producer} WHERE ${of} = ANY(?::uuid[]))
+      OR (${of === 'transport_id'} AND c.transport_id = ANY(?::uuid[]))
+   ORDER BY c.id FOR UPDATE`;
+
+/**
+ * Run before a delete that cascades to consumers: a consumer hangs off two peers, and of two deletes that meet in several
+ * consumers each would wait for the other, did they not take them in one order.
+ */
+const lockSql: Partial<Record<LiveTable, string[]>> = {
+  media_transport: [
+    lockConsumers('media_consumer', 'media_producer', 'transport_id'),
+    lockConsumers('media_data_consumer', 'media_data_producer', 'transport_id'),
+  ],
+  media_producer: [lockConsumers('media_consumer', 'media_producer', 'id')],
+  media_data_producer: [lockConsumers('media_data_consumer', 'media_data_producer', 'id')],
+};
+
 export interface MissingConsumer {
   producerId: string;
   transportId: string;
@@ -77,8 +96,14 @@ export function createMediaSweep(knex: Knex) {
         for (const { name, id } of rows) byTable.get(name)?.push(id);
         return byTable;
       }),
+    /** One transaction. Several nodes may delete at once what hangs together. */
     deleteRows: (table: LiveTable, ids: string[]): Promise<unknown> =>
-      query(() => knex.raw(`DELETE FROM ${table} WHERE id = ANY(?::${idType(table)}[])`, [ids])),
+      query(() =>
+        knex.transaction(async (trx) => {
+          for (const sql of lockSql[table] ?? []) await trx.raw(sql, [ids, ids]);
+          await trx.raw(`DELETE FROM ${table} WHERE id = ANY(?::${idType(table)}[])`, [ids]);
+        }),
+      ),
     /** Which of these exist. */
     existingPeers: (mediaPeerIds: string[]): Promise<Set<string>> =>
       query(async () => {
