@@ -65,7 +65,7 @@ export async function closeProducer(
   producerId: string,
 ): Promise<void> {
   ctx.registry.producer(producerId, session.binding.mediaPeerId).source.producer.close();
-  await ctx.rows.flush();
+  await ctx.rows.settle();
 }
 
 /** Moderation: pauses what the peer publishes of these sources, and tells it so. */

@@ -147,7 +147,7 @@ export class Routers {
 
   async #close(routers: LiveRouter[], ids: string[]): Promise<void> {
     for (const { router } of routers) router.close();
-    await this.#ctx.rows.flush();
+    await this.#ctx.rows.settle();
     await this.#reportAndDelete(ids);
   }
 

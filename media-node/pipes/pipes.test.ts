@@ -280,6 +280,25 @@ describe('pipes', () => {
     await platform.client.deleteRoom(source.url, doomed.id);
   });
 
+  it('close at both ends when the nodes lose each other, and come back when they meet again', async () => {
+    const watcher = await room.join();
+    const producerId = await publisher.publish();
+    await until('the consumer', () => watcher.told('newConsumer').length === 1);
+    source.proxy.inject('refuse', '/');
+    destination.proxy.inject('refuse', '/');
+    await until('consumerClosed', () => watcher.told('consumerClosed').length === 1);
+    await until(
+      'both ends to be closed',
+      () => source.ctx.sourcePipes.all.length + destination.ctx.destinationPipes.all.length === 0,
+    );
+    expect(await platform.count('media_producer')).toBe(1);
+    source.proxy.heal();
+    destination.proxy.heal();
+    await until('the consumer again', () => watcher.told('newConsumer').length === 2);
+    expect(watcher.told('newConsumer')[1]?.producerId).toBe(producerId);
+    expect(await platform.count('media_consumer')).toBe(1);
+  });
+
   it('refuse a call that is meant for an earlier run of the node', async () => {
     const answer = platform.client.destinationPipeTransport(
       destination.url,

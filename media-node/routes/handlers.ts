@@ -65,7 +65,7 @@ function administration(
     },
     deletePeer: async (params) => {
       closePeer(ctx, param(params, 'mediaPeerId'));
-      await ctx.rows.flush();
+      await ctx.rows.settle();
     },
   };
 }
@@ -139,7 +139,7 @@ function transportObjects(
     transportStats: (params, body) => local.transportStats(transportId(params), body),
     deleteTransport: async (params) => {
       closeTransport(ctx, transportId(params));
-      await ctx.rows.flush();
+      await ctx.rows.settle();
     },
   };
 }
@@ -159,7 +159,7 @@ function mediaObjects(
   /** Closing what is gone is no error. */
   const close = async (object: { close(): void } | undefined): Promise<void> => {
     object?.close();
-    await rows.flush();
+    await rows.settle();
   };
   return {
     pauseProducer: async (params, { mediaPeerId }) => {

@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { LiveTable, MediaRepository } from '../../common/db/repositories/media.ts';
 import { messageOf } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
 
 /** How long ids are gathered before they go out in one statement a table, in milliseconds. */
 const gatherMs = 20;
+/** How long a call waits for the rows of what it closed, in milliseconds. */
+const settleMs = 500;
 
 /**
  * Deletes the rows of closed objects, in batches. What can't be deleted now, since the store is away, is left to the
@@ -37,6 +41,16 @@ export class RowReaper {
       for (const [table, ids] of batch) await this.#delete(table, [...ids]);
     });
     return this.#flushing;
+  }
+
+  /** The same for who answers a call: a store that is slow or away does not keep the caller waiting. */
+  async settle(): Promise<void> {
+    const enough = new AbortController();
+    await Promise.race([
+      this.flush(),
+      sleep(settleMs, undefined, { signal: enough.signal }).catch(() => undefined),
+    ]);
+    enough.abort();
   }
 
   async #delete(table: LiveTable, ids: string[]): Promise<void> {
