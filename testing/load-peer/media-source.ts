@@ -11,7 +11,7 @@ export class MediaSource {
   constructor(transport: SecureTransport, packetsPerSecond: number) {
     this.#transport = transport;
     this.#intervalMs = 1000 / packetsPerSecond;
-    transport.onRtcp = (packet) =>
+    transport.onFeedback = (packet) =>
       readKeyFrameRequests(packet, (ssrc) =>
         this.#streams.find((stream) => stream.ssrc === ssrc)?.requestKeyFrame(),
       );

@@ -39,6 +39,8 @@ export interface ReceivedRtp {
   packet: Buffer | undefined;
 }
 
+/** The RTCP packet type of key frame requests; SRTCP leaves it readable. */
+const payloadFeedback = 206;
 const handshakeTimeoutMs = 10_000;
 /** For how long the timer of a handshake's last flight may keep the process alive; a test file ends after that. */
 export const flightTimerMs = 500;
@@ -89,8 +91,8 @@ export class SecureTransport {
   #failed = 0;
 
   onRtp: (packet: ReceivedRtp) => void = () => undefined;
-  /** Called with decrypted compound packets; without it they are not decrypted. */
-  onRtcp: ((packet: Buffer) => void) | undefined;
+  /** Called with decrypted RTCP packets that begin with feedback; the many reports are not decrypted. */
+  onFeedback: ((packet: Buffer) => void) | undefined;
 
   private constructor(ice: IceConnection, cert: RTCCertificate, options: SecureTransportOptions) {
     this.#ice = ice;
@@ -207,10 +209,10 @@ export class SecureTransport {
   }
 
   #receiveRtcp(packet: Buffer): void {
-    if (!this.onRtcp) return;
+    if (!this.onFeedback || packet[1] !== payloadFeedback) return;
     try {
       const plain = this.#srtcp?.decrypt(packet);
-      if (plain) this.onRtcp(plain);
+      if (plain) this.onFeedback(plain);
     } catch {
       this.#failed++;
     }
