@@ -50,6 +50,7 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # DEMO_SIGNALING_PORT   ## Demo: port of the first signaling replica, the others follow (4443)
 # DEMO_CONSUMERS        ## Demo: number of consumer nodes (2)
 # DEMO_REPLICAS         ## Demo: number of signaling replicas (1)
+# LOG_LEVEL             ## Demo: least severity in the services' logs (info)
 # DATABASE_URL          ## A Postgres server to use, by a role that may create databases (default: an embedded one)
 # MEDIASOUP_WORKER_BIN  ## A mediasoup worker to use (default: downloaded, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)

@@ -13,9 +13,22 @@ const pathOf = (path: PropertyKey[]): string =>
     '',
   );
 
+type Issue = z.ZodError['issues'][number];
+
+/** A union that nothing fits: what the branch complains of that came nearest, the one with the fewest complaints. */
+function flatten(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  const nearest = issue.errors.reduce((best, branch) =>
+    branch.length < best.length ? branch : best,
+  );
+  return nearest.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
 /** What zod found wrong, one entry for each field, with the field's path as a person writes it. */
 const fieldIssues = (error: z.ZodError): FieldIssue[] =>
-  error.issues.map((issue) => ({ field: pathOf(issue.path), message: issue.message }));
+  error.issues
+    .flatMap(flatten)
+    .map((issue) => ({ field: pathOf(issue.path), message: issue.message }));
 
 /**
  * Checks bytes from outside against their schema.

@@ -11,6 +11,8 @@ export interface ChildOptions {
   logDir: string;
   /** Told of each line for people; the service's own log goes to its file. */
   say: (line: string) => void;
+  /** Told of each start, since it has another process id. */
+  onStart: () => void;
 }
 
 /** A service of the demo that is kept running until it is stopped. */
@@ -44,6 +46,7 @@ export function startChild(options: ChildOptions): Child {
       // A process group of its own: Ctrl-C is for the demo alone, which stops its services in order.
       detached: true,
     });
+    options.onStart();
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
     child.once('exit', (code, signal) => {

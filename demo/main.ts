@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { runMain } from '../common/service/lifecycle.ts';
@@ -7,7 +7,7 @@ import { buildPage } from './page-build.ts';
 import { startPageServer } from './page-server.ts';
 import { startPlatform } from './platform.ts';
 import { assertFree } from './ports.ts';
-import { demoDir, stateFile, type DemoState } from './state.ts';
+import { demoDir, stateFile, writeState } from './state.ts';
 import { selfSignedCertificate } from './tls.ts';
 
 const started = Date.now();
@@ -47,8 +47,10 @@ async function main(): Promise<void> {
     );
   };
   const abort = new AbortController();
+  let saveState = (): void => undefined;
   const starting = startPlatform({
     signal: abort.signal,
+    onRestart: () => saveState(),
     dir: demoDir,
     signalingPorts,
     consumers: options.consumers,
@@ -85,16 +87,10 @@ async function main(): Promise<void> {
         }
       : {}),
   });
-  const state: DemoState = {
-    pid: process.pid,
-    pageUrl,
-    operatorUrl: platform.operatorUrl,
-    kubeconfig: platform.kubeconfig,
-    children: platform.children.map(({ name, pid }) => ({ name, pid: pid() ?? 0 })),
-    replicas: platform.replicas,
-  };
-  await writeFile(stateFile, JSON.stringify(state), { mode: 0o600 });
+  await writeState(platform, pageUrl);
+  saveState = () => void writeState(platform, pageUrl);
   stop = async () => {
+    saveState = () => undefined;
     await rm(stateFile, { force: true });
     await page.close();
     await platform.stop();

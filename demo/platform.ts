@@ -27,6 +27,8 @@ export interface PlatformOptions {
   databaseUrl?: string | undefined;
   logLevel: string;
   say: (line: string) => void;
+  /** Told when a service has been started again. */
+  onRestart?: () => void;
   /** Aborts the start: what was started is stopped again. */
   signal?: AbortSignal;
 }
@@ -40,6 +42,8 @@ export interface ReplicaAddress {
 /** The running platform: Postgres, the operator with its media nodes, and the signaling replicas. */
 export interface Platform {
   databaseUrl: string;
+  /** Process id of the embedded Postgres. */
+  postgresPid: number | undefined;
   /** Key of internal calls, for tests that make some. */
   serviceSecret: string;
   operatorUrl: string;
@@ -106,10 +110,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 async function startDatabase(
   { dir, databaseUrl, say }: PlatformOptions,
   stops: (() => Promise<void>)[],
-): Promise<string> {
+): Promise<{ url: string; pid?: number }> {
   if (databaseUrl) {
     say('Postgres: the one that DATABASE_URL names');
-    return databaseUrl;
+    return { url: databaseUrl };
   }
   say('Postgres: starting the embedded one');
   const dataDir = path.join(dir, 'postgres');
@@ -119,7 +123,8 @@ async function startDatabase(
     await postgres.stop();
     await rm(postgres.dataDir, { recursive: true, force: true });
   });
-  return postgres.url;
+  const [pid] = (await readFile(path.join(postgres.dataDir, 'postmaster.pid'), 'utf8')).split('\n');
+  return { url: postgres.url, pid: Number(pid) };
 }
 
 async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): Promise<Platform> {
@@ -127,10 +132,13 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
   const configDir = path.join(dir, 'config');
   const logDir = path.join(dir, 'logs');
   const resourcesDir = path.join(dir, 'resources');
+  // Nothing of an earlier run: its kubeconfig would name an API that is gone.
+  await rm(configDir, { recursive: true, force: true });
   await mkdir(configDir, { recursive: true });
   await prepareResources(resourcesDir, options);
 
-  const databaseUrl = await startDatabase(options, stops);
+  const database = await startDatabase(options, stops);
+  const databaseUrl = database.url;
   const applied = await migrate(databaseUrl);
   say(`Postgres: ready, ${applied.length} migrations applied`);
 
@@ -144,7 +152,8 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
   const children: Child[] = [];
   const startService = async (name: string, script: string, config: unknown): Promise<void> => {
     const configFile = await writeConfig(configDir, name, config);
-    const child = startChild({ name, script, configFile, logDir, say });
+    const onStart = (): void => options.onRestart?.();
+    const child = startChild({ name, script, configFile, logDir, say, onStart });
     children.push(child);
     stops.push(() => child.stop());
   };
@@ -190,6 +199,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
 
   const platform: Platform = {
     databaseUrl,
+    postgresPid: database.pid,
     serviceSecret: shared.serviceSecret,
     operatorUrl: `http://127.0.0.1:${operatorPort}`,
     kubeconfig: shared.kubeconfig,

@@ -1,6 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { ReplicaAddress } from './platform.ts';
+import type { Platform, ReplicaAddress } from './platform.ts';
 
 /** Where the demo keeps its configuration, logs and resources. */
 export const demoDir = path.resolve(import.meta.dirname, '../.run/demo');
@@ -12,6 +13,25 @@ export interface DemoState {
   pageUrl: string;
   operatorUrl: string;
   kubeconfig: string;
+  /** Key of internal calls: the file is its owner's alone. */
+  serviceSecret: string;
+  postgresPid: number | undefined;
   children: { name: string; pid: number }[];
   replicas: ReplicaAddress[];
+}
+
+/** Writes it anew: a service that was started again has another process id. */
+export async function writeState(platform: Platform, pageUrl: string): Promise<void> {
+  const { operatorUrl, kubeconfig, serviceSecret, postgresPid, children, replicas } = platform;
+  const state: DemoState = {
+    pid: process.pid,
+    pageUrl,
+    operatorUrl,
+    kubeconfig,
+    serviceSecret,
+    postgresPid,
+    children: children.map(({ name, pid }) => ({ name, pid: pid() ?? 0 })),
+    replicas,
+  };
+  await writeFile(stateFile, JSON.stringify(state), { mode: 0o600 });
 }

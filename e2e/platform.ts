@@ -3,12 +3,11 @@ import path from 'node:path';
 
 import type { Knex } from 'knex';
 
-import { createServiceTokenSigner } from '../common/auth/service-token.ts';
-import { createMediaNodeClient, type MediaNodeClient } from '../common/clients/media-node.ts';
+import type { MediaNodeClient } from '../common/clients/media-node.ts';
 import { createKnex } from '../common/db/knex.ts';
-import { databaseConfig, httpClientConfig } from '../common/service/config.ts';
-import { createServiceMetrics } from '../common/service/metrics.ts';
+import { databaseConfig } from '../common/service/config.ts';
 import type { NodeStatus } from '../common/wire/media-node.ts';
+import { nodeClientOf } from '../demo/node-client.ts';
 import { buildPage } from '../demo/page-build.ts';
 import { startPageServer } from '../demo/page-server.ts';
 import { startPlatform, type Platform } from '../demo/platform.ts';
@@ -70,15 +69,7 @@ export async function startTestPlatform({
     config: { signalingPort: signalingPorts[0] ?? 0, signalingPorts },
   });
   const knex = createKnex(databaseConfig.parse({ url: database.url }));
-  const nodes = createMediaNodeClient({
-    config: httpClientConfig.parse({}),
-    metrics: createServiceMetrics(),
-    signToken: createServiceTokenSigner({
-      secret: platform.serviceSecret,
-      issuer: 'e2e',
-      ttlSeconds: 60,
-    }),
-  });
+  const nodes = nodeClientOf(platform.serviceSecret, 'e2e');
   return {
     platform,
     pageUrl,

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { createMediaNodeClient } from '../common/clients/media-node.ts';
 import { createServiceTokenSigner } from '../common/auth/service-token.ts';
 import { createKnex } from '../common/db/knex.ts';
+import { observePool } from '../common/db/pool-metrics.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { ServiceMetrics } from '../common/service/metrics.ts';
 import type { Cluster } from './cluster.ts';
@@ -72,6 +73,7 @@ function createMonitor(
 export function startOperator(options: OperatorOptions): Operator {
   const { config, cluster, metrics, clock, logger } = options;
   const knex: Knex | undefined = config.database && createKnex(config.database);
+  if (knex) observePool(options.serviceMetrics.registry, knex);
   const registry = knex ? createPostgresRegistry(knex) : noRegistry;
   const { backoff, auditIntervalMs } = config.instances;
   const sweeper = new InstanceSweeper({ registry, backoff, clock, logger });

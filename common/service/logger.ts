@@ -27,6 +27,12 @@ const secrets = [
   'headers.authorization',
   '*.keyBase64',
   '*.password',
+  'secret',
+  '*.secret',
+  'url.password',
+  '*.connectionString',
+  'database.url',
+  '*.database.url',
 ];
 
 /** Structured logs, one JSON object a line on standard output; secrets are redacted. */
