@@ -48,6 +48,8 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # TLS=1                 ## Demo: HTTPS and WSS, with a self-signed certificate
 # DEMO_PAGE_PORT        ## Demo: port of the page (8080)
 # DEMO_SIGNALING_PORT   ## Demo: port of the first signaling replica, the others follow (4443)
+# DEMO_RTC_PORT         ## Demo: first of the ports for media (20000)
+# DEMO_DIR              ## Demo: folder of its resources, configuration and logs (.run/demo)
 # DEMO_CONSUMERS        ## Demo: number of consumer nodes (2)
 # DEMO_REPLICAS         ## Demo: number of signaling replicas (1)
 # LOG_LEVEL             ## Demo: least severity in the services' logs (info)

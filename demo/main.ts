@@ -15,6 +15,9 @@ const say = (line: string): void => {
   console.log(`[${((Date.now() - started) / 1000).toFixed(1)} s] ${line}`);
 };
 
+/** The nodes' APIs take the first free ports from here on. */
+const firstNodeApiPort = 14_000;
+
 /** Runs the whole platform on this machine until Ctrl-C. */
 async function main(): Promise<void> {
   const options = demoOptions(process.env);
@@ -54,6 +57,7 @@ async function main(): Promise<void> {
     dir: demoDir,
     signalingPorts,
     consumers: options.consumers,
+    ports: { rtc: options.rtcPort, nodeApi: firstNodeApiPort },
     pageUrls: [pageUrl, `${scheme}://127.0.0.1:${options.pagePort}`],
     tls,
     databaseUrl: options.databaseUrl,

@@ -14,6 +14,8 @@ const demoEnvironment = z.object({
   DEMO_SIGNALING_PORT: port(4443),
   DEMO_CONSUMERS: z.coerce.number().int().min(1).max(16).default(2),
   DEMO_REPLICAS: z.coerce.number().int().min(1).max(8).default(1),
+  // Below the range from which systems take the ports of outgoing connections.
+  DEMO_RTC_PORT: port(20_000),
   TLS: flag,
   DATABASE_URL: z.string().optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
@@ -23,6 +25,8 @@ export interface DemoOptions {
   pagePort: number;
   /** Port of the first signaling replica; the others follow. */
   signalingPort: number;
+  /** First of the media nodes' ports for clients. */
+  rtcPort: number;
   consumers: number;
   replicas: number;
   tls: boolean;
@@ -37,6 +41,7 @@ export function demoOptions(env: NodeJS.ProcessEnv): DemoOptions {
   return {
     pagePort: parsed.DEMO_PAGE_PORT,
     signalingPort: parsed.DEMO_SIGNALING_PORT,
+    rtcPort: parsed.DEMO_RTC_PORT,
     consumers: parsed.DEMO_CONSUMERS,
     replicas: parsed.DEMO_REPLICAS,
     tls: parsed.TLS,

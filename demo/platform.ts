@@ -21,8 +21,8 @@ export interface PlatformOptions {
   /** URLs of the page whose browsers may connect. */
   pageUrls: string[];
   tls?: TlsFiles | undefined;
-  /** First RTC port and first port of the nodes' APIs, where two platforms run side by side. */
-  ports?: { rtc: number; nodeApi: number };
+  /** First RTC port and first port of the nodes' APIs: two platforms side by side need others. */
+  ports: { rtc: number; nodeApi: number };
   /** Undefined: the embedded Postgres, whose data is thrown away. */
   databaseUrl?: string | undefined;
   logLevel: string;
@@ -56,8 +56,6 @@ export interface Platform {
 
 const secret = (): string => randomBytes(32).toString('hex');
 
-// Below the range from which the system takes the ports of outgoing connections.
-const defaultPorts = { rtc: 20_000, nodeApi: 14_000 };
 /** RTC ports that each pool gets. */
 const portsPerPool = 100;
 
@@ -70,7 +68,7 @@ async function prepareResources(dir: string, { consumers, ports }: PlatformOptio
   for (const [i, document] of documents.entries()) {
     if (document.getIn(['metadata', 'name']) === 'consumers')
       document.setIn(['spec', 'replicas'], consumers);
-    const start = (ports?.rtc ?? defaultPorts.rtc) + i * portsPerPool;
+    const start = ports.rtc + i * portsPerPool;
     document.setIn(['spec', 'network', 'portRange', 'start'], start);
     document.setIn(['spec', 'network', 'portRange', 'end'], start + portsPerPool - 1);
   }
@@ -166,7 +164,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
     'operator/main.ts',
     operatorConfigOf(shared, {
       port: operatorPort,
-      nodeApiPort: options.ports?.nodeApi ?? defaultPorts.nodeApi,
+      nodeApiPort: options.ports.nodeApi,
       nodeConfigFile,
       resourcesDir,
       logDir,

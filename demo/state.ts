@@ -3,8 +3,10 @@ import path from 'node:path';
 
 import type { Platform, ReplicaAddress } from './platform.ts';
 
-/** Where the demo keeps its configuration, logs and resources. */
-export const demoDir = path.resolve(import.meta.dirname, '../.run/demo');
+/** Where the demo keeps its configuration, logs and resources; two demos side by side need another. */
+export const demoDir = path.resolve(
+  process.env['DEMO_DIR'] ?? path.join(import.meta.dirname, '../.run/demo'),
+);
 export const stateFile = path.join(demoDir, 'state.json');
 
 /** What the running demo leaves for `make demo-status`. */

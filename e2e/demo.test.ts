@@ -28,7 +28,7 @@ describe('the demo', () => {
   let env: NodeJS.ProcessEnv;
 
   const status = async (): Promise<Status> => {
-    const child = spawn(process.execPath, ['demo/status.ts'], { cwd: root });
+    const child = spawn(process.execPath, ['demo/status.ts'], { cwd: root, env });
     let text = '';
     child.stdout.on('data', (data: Buffer) => (text += data.toString()));
     await once(child, 'close');
@@ -55,6 +55,9 @@ describe('the demo', () => {
       DEMO_REPLICAS: '2',
       DEMO_CONSUMERS: '1',
       DATABASE_URL: database.url,
+      // Beside a demo that somebody runs.
+      DEMO_RTC_PORT: '23000',
+      DEMO_DIR: path.join(root, '.run/e2e/demo'),
     };
     demo = spawn(process.execPath, ['demo/main.ts'], { cwd: root, env });
     cleanup.add(() => void demo.kill('SIGKILL'));
@@ -142,6 +145,7 @@ describe('the demo’s variables', () => {
   it.each([
     [{ DEMO_PAGE_PORT: 'x' }, 'DEMO_PAGE_PORT'],
     [{ DEMO_SIGNALING_PORT: '70000' }, 'DEMO_SIGNALING_PORT'],
+    [{ DEMO_RTC_PORT: '0' }, 'DEMO_RTC_PORT'],
     [{ DEMO_CONSUMERS: '0' }, 'DEMO_CONSUMERS'],
     [{ DEMO_REPLICAS: '1.5' }, 'DEMO_REPLICAS'],
     [{ TLS: 'yes' }, 'TLS'],
