@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { raw } from 'objection';
+import { raw, type AnyQueryBuilder } from 'objection';
 
 import type { NodeAddress, NodeRole } from '../../wire/media-node.ts';
 import type { Device, Direction, Grants } from '../../wire/peer.ts';
@@ -115,6 +115,15 @@ const bindingOf = (row: MediaPeerModel): PeerBinding => ({
   producerRouter: routerOf(row.producerRouter),
   consumerRouter: routerOf(row.consumerRouter),
 });
+
+/**
+ * The columns that a room-wide query needs of a relation. Peers and routers have their RTP capabilities with them: read
+ * again for each producer of a large room, they would cost more than all else of a join's statements.
+ */
+const only =
+  (...columns: string[]) =>
+  (relation: AnyQueryBuilder): void =>
+    void relation.select(columns);
 
 const noGrants: Grants = { publish: false, subscribe: false, data: false, admin: false };
 const watcherOf = (peer: MediaPeerModel | undefined) => ({
@@ -247,6 +256,13 @@ const peers = (knex: Knex) => ({
           .where('id', peer.mediaPeerId);
         if (marked === 0) return undefined;
         const others = await MediaPeerModel.query(trx)
+          .select(
+            'media_peer.id',
+            'media_peer.peer_id',
+            'media_peer.display_name',
+            'media_peer.device',
+            'media_peer.remote_address',
+          )
           .withGraphJoined('replica')
           .where('media_peer.room_id', peer.roomId)
           .whereNotNull('media_peer.joined_at')
@@ -339,6 +355,9 @@ const objects = (knex: Knex) => ({
     query(async () => {
       const rows = await MediaProducerModel.query(knex)
         .withGraphJoined('[peer, router.worker]')
+        .modifyGraph('peer', only('id', 'peer_id'))
+        .modifyGraph('router', only('id'))
+        .modifyGraph('router.worker', only('instance_id', 'api_url'))
         .where('peer.room_id', roomId)
         .whereNot('peer.id', exceptMediaPeerId)
         .orderBy('media_producer.created_at');
@@ -348,6 +367,9 @@ const objects = (knex: Knex) => ({
     query(async () => {
       const rows = await MediaDataProducerModel.query(knex)
         .withGraphJoined('[peer, router.worker]')
+        .modifyGraph('peer', only('id', 'peer_id'))
+        .modifyGraph('router', only('id'))
+        .modifyGraph('router.worker', only('instance_id', 'api_url'))
         .where('peer.room_id', roomId)
         .whereNot('peer.id', exceptMediaPeerId)
         .orderBy('media_data_producer.created_at');
