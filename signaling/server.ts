@@ -23,7 +23,7 @@ import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
 import { createReaper } from './peers/reaper.ts';
 import { createRegistry } from './peers/registry.ts';
-import { createKube, loadKubeConfig } from './placement/kube.ts';
+import { createKube } from './placement/kube.ts';
 import { closeMovedPeers } from './placement/moves.ts';
 import { createPlacements } from './placement/placements.ts';
 import type { Services } from './services.ts';
@@ -46,7 +46,7 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
   const client = { config: config.httpClient, metrics, signToken };
   const nodes = createMediaNodeClient(client);
   const others = createSignalingClient(client);
-  const kube = createKube(config.kubernetes, loadKubeConfig(config.kubernetes.kubeconfig));
+  const kube = createKube(config.kubernetes);
   const placements = createPlacements({ config, kube, logger });
   const registry = createRegistry();
   const base = { config, logger, metrics, knex, peers, replicas, nodes, others, kube, placements };

@@ -63,16 +63,10 @@ function toApiError(error: unknown, what: string): ApiError {
       return new ApiError('invalid_request', text, { cause: error });
     if (error.code === 403) return new ApiError('forbidden', text, { cause: error });
   }
-  return new ApiError(
-    'room_not_ready',
-    `the Kubernetes API is not available: ${messageOf(error)}`,
-    {
-      cause: error,
-    },
-  );
+  return new ApiError('room_not_ready', 'the Kubernetes API is not available', { cause: error });
 }
 
-export function loadKubeConfig(file: string | undefined): KubeConfig {
+function loadKubeConfig(file: string | undefined): KubeConfig {
   const kubeConfig = new KubeConfig();
   if (file === undefined) kubeConfig.loadFromCluster();
   else kubeConfig.loadFromFile(file);
@@ -83,9 +77,70 @@ export function loadKubeConfig(file: string | undefined): KubeConfig {
   return kubeConfig;
 }
 
-/** Lists, watches and writes the custom resources. No method retries. */
-export function createKube(config: SignalingConfig['kubernetes'], kubeConfig: KubeConfig) {
-  const api = kubeConfig.makeApiClient(CustomObjectsApi);
+/** Asks for a new list, as the API's own 410 does. */
+class VersionGoneError extends Error {
+  readonly statusCode = 410;
+}
+
+/** One state of the kubeconfig, and the client made from it. */
+interface Access {
+  kubeConfig: KubeConfig;
+  text: string;
+  api: CustomObjectsApi;
+}
+
+/** Whether another address or another token could help: nobody answered, or whoever did refused the token. */
+function mayBeStale(error: unknown): boolean {
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  const status = statusCode ?? code;
+  return typeof status !== 'number' || status === 401 || status === 403;
+}
+
+/**
+ * The way to the API. An API server that starts anew may have another port and token, so the kubeconfig is read again after
+ * a failure; as long as it says the same the access stays the same object.
+ *
+ * @throws what keeps the kubeconfig from being read at first
+ */
+function createAccess(file: string | undefined) {
+  const load = (): Access => {
+    const kubeConfig = loadKubeConfig(file);
+    const text = kubeConfig.exportConfig();
+    return { kubeConfig, text, api: kubeConfig.makeApiClient(CustomObjectsApi) };
+  };
+  let access = load();
+  let stale = false;
+  const current = (): Access => {
+    if (stale) {
+      const now = load();
+      if (now.text !== access.text) access = now;
+      stale = false;
+    }
+    return access;
+  };
+  return {
+    current,
+    /** Runs a call with the present access. */
+    async use<T>(call: (access: Access) => Promise<T>): Promise<T> {
+      const used = current();
+      try {
+        return await call(used);
+      } catch (error) {
+        if (used === access && mayBeStale(error)) stale = true;
+        throw error;
+      }
+    },
+  };
+}
+
+/**
+ * Lists, watches and writes the custom resources. No method retries, but the next call after a failure reads the kubeconfig
+ * again.
+ *
+ * @throws what keeps the kubeconfig from being read
+ */
+export function createKube(config: SignalingConfig['kubernetes']) {
+  const access = createAccess(config.kubeconfig);
   const { namespace } = config;
   const where = (plural: Plural) => ({ group: apiGroup, version, namespace, plural });
   const within = (signal?: AbortSignal) => {
@@ -95,6 +150,7 @@ export function createKube(config: SignalingConfig['kubernetes'], kubeConfig: Ku
   };
 
   async function watch<T>(
+    { kubeConfig }: Access,
     plural: Plural,
     resourceVersion: string,
     onEvent: (event: WatchEvent<T>) => void,
@@ -125,17 +181,29 @@ export function createKube(config: SignalingConfig['kubernetes'], kubeConfig: Ku
     });
   }
 
+  function source<T>(plural: Plural): ListWatch<T> {
+    let listedBy: Access | undefined;
+    return {
+      list: (signal) =>
+        access.use(async (used) => {
+          const answer = (await used.api.listNamespacedCustomObject(
+            where(plural),
+            within(signal),
+          )) as { items: T[]; metadata: { resourceVersion: string } };
+          listedBy = used;
+          return { items: answer.items, resourceVersion: answer.metadata.resourceVersion };
+        }),
+      watch: (resourceVersion, onEvent, signal) =>
+        access.use((used) => {
+          // The versions of one API server mean nothing to another.
+          if (used !== listedBy) throw new VersionGoneError('the API server is another one');
+          return watch(used, plural, resourceVersion, onEvent, signal);
+        }),
+    };
+  }
+
   return {
-    source: <T>(plural: Plural): ListWatch<T> => ({
-      list: async (signal) => {
-        const answer = (await api.listNamespacedCustomObject(where(plural), within(signal))) as {
-          items: T[];
-          metadata: { resourceVersion: string };
-        };
-        return { items: answer.items, resourceVersion: answer.metadata.resourceVersion };
-      },
-      watch: (resourceVersion, onEvent, signal) => watch(plural, resourceVersion, onEvent, signal),
-    }),
+    source,
 
     /** @throws {ApiError} `conflict` where the name is taken */
     createRoom: async ({ name, spec, annotations = {} }: NewRoom): Promise<MediaRoom> => {
@@ -146,9 +214,8 @@ export function createKube(config: SignalingConfig['kubernetes'], kubeConfig: Ku
         spec,
       };
       try {
-        return (await api.createNamespacedCustomObject(
-          { ...where('mediarooms'), body },
-          within(),
+        return (await access.use(({ api }) =>
+          api.createNamespacedCustomObject({ ...where('mediarooms'), body }, within()),
         )) as MediaRoom;
       } catch (error) {
         throw toApiError(error, `MediaRoom ${name}`);
@@ -158,7 +225,9 @@ export function createKube(config: SignalingConfig['kubernetes'], kubeConfig: Ku
     /** @throws {ApiError} `room_not_found` */
     deleteRoom: async (name: string): Promise<void> => {
       try {
-        await api.deleteNamespacedCustomObject({ ...where('mediarooms'), name }, within());
+        await access.use(({ api }) =>
+          api.deleteNamespacedCustomObject({ ...where('mediarooms'), name }, within()),
+        );
       } catch (error) {
         throw toApiError(error, `MediaRoom ${name}`);
       }

@@ -8,7 +8,7 @@ import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { createLogger } from '../../common/service/logger.ts';
 import { until } from '../fixtures/client.ts';
 import { KubeApi } from '../fixtures/kube-api.ts';
-import { createKube, loadKubeConfig } from './kube.ts';
+import { createKube } from './kube.ts';
 import { createPlacements, roomIdOf, type Placements } from './placements.ts';
 
 const logger = createLogger('test', 'silent');
@@ -66,7 +66,7 @@ describe('placements', () => {
     });
   const start = (change: Partial<typeof timing> = {}, rooms = {}): void => {
     const config = {
-      kubernetes: { ...timing, ...change },
+      kubernetes: { ...timing, ...change, kubeconfig: path.join(folder, 'kubeconfig') },
       rooms: {
         readyTimeoutMs: 400,
         partialAfterMs: 100,
@@ -74,7 +74,7 @@ describe('placements', () => {
         ...rooms,
       },
     };
-    const kube = createKube(config.kubernetes, loadKubeConfig(path.join(folder, 'kubeconfig')));
+    const kube = createKube(config.kubernetes);
     placements = createPlacements({ config, kube, logger });
     placements.start();
   };
@@ -155,6 +155,54 @@ describe('placements', () => {
     put('one', both);
     await until(() => placements.synced);
     await placements.prepare('one');
+  });
+
+  describe('when the API server comes back somewhere else', () => {
+    const moveTo = async (next: KubeApi): Promise<void> => {
+      await next.start();
+      await writeFile(path.join(folder, 'kubeconfig'), next.kubeconfig);
+    };
+
+    it('finds it by its new kubeconfig, and lists anew', async () => {
+      for (const name of ['gone', 'filler', 'filler']) put(name, both);
+      start();
+      await synced();
+      await api.close();
+      api = new KubeApi();
+      await moveTo(api);
+      put('new', both);
+      await until(() => placements.room('new'));
+      expect(placements.room('gone')).toBeUndefined();
+      await until(() => api.openWatches === 2);
+      put('later', both);
+      await until(() => placements.room('later'));
+    });
+
+    it('goes over to it when the old one refuses the token', async () => {
+      start();
+      await synced();
+      const old = api;
+      old.failWith = 401;
+      old.resetWatches();
+      await until(() => old.openWatches === 0);
+      api = new KubeApi();
+      await moveTo(api);
+      put('new', both);
+      await until(() => placements.room('new'));
+      await old.close();
+    });
+
+    it('starts with the kubeconfig of one that is no more, and makes rooms at the next', async () => {
+      await api.close();
+      start();
+      await expect(placements.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
+      api = new KubeApi();
+      await moveTo(api);
+      pool(true);
+      api.onCreate = ({ metadata: { name } }) => put(name, both);
+      await until(() => placements.synced);
+      expect((await placements.prepare('made')).metadata.name).toBe('made');
+    });
   });
 
   it('survives a listener that throws', async () => {
