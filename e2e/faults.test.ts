@@ -1,4 +1,8 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
 
 import { LoadPeer } from '../testing/load-peer/load-peer.ts';
 import { Cleanup } from '../testing/cleanup.ts';
@@ -92,6 +96,32 @@ describe('when a part of the platform dies under a room', () => {
     );
     expect(await test.knex('media_worker').where({ instance_id: victim.instanceId })).toEqual([]);
     await nothingLeft();
+  }, 180_000);
+
+  /** Edits the pool's file as its user would. */
+  async function setConsumerPool(fields: Record<string, unknown>): Promise<void> {
+    const file = path.join(test.platform.resourcesDir, 'pools.yaml');
+    const documents = parseAllDocuments(await readFile(file, 'utf8'));
+    const pool = documents.find(
+      (document) => document.getIn(['metadata', 'name']) === 'consumers',
+    )!;
+    for (const [key, value] of Object.entries(fields))
+      pool.setIn(['spec', ...key.split('.')], value);
+    await writeFile(file, documents.map(String).join(''));
+  }
+
+  const consumerNodes = async (): Promise<number> =>
+    (await test.statuses()).filter(({ pool }) => pool === 'consumers').length;
+
+  it('empties a node that an edited pool has no place for, and its room goes on elsewhere', async () => {
+    const [a, b] = await meet('pool-shrinks');
+    await setConsumerPool({ replicas: 1, 'drain.timeoutSeconds': 1 });
+    await until('one of the sockets to be closed', () => a.closed || b.closed);
+    await until('one consumer node to be left', async () => (await consumerNodes()) === 1);
+    await retried('pool-shrinks');
+    await nothingLeft();
+    await setConsumerPool({ replicas: 2 });
+    await until('both consumer nodes', async () => (await consumerNodes()) === 2);
   }, 180_000);
 
   it('lets media flow on while a signaling replica is gone, and ends its sessions', async () => {
