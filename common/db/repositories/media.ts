@@ -355,7 +355,7 @@ const objects = (knex: Knex) => ({
     query(async () => {
       const rows = await MediaProducerModel.query(knex)
         .withGraphJoined('[peer, router.worker]')
-        .modifyGraph('peer', only('id', 'peer_id'))
+        .modifyGraph('peer', only('id', 'peer_id', 'room_id'))
         .modifyGraph('router', only('id'))
         .modifyGraph('router.worker', only('instance_id', 'api_url'))
         .where('peer.room_id', roomId)
@@ -367,7 +367,7 @@ const objects = (knex: Knex) => ({
     query(async () => {
       const rows = await MediaDataProducerModel.query(knex)
         .withGraphJoined('[peer, router.worker]')
-        .modifyGraph('peer', only('id', 'peer_id'))
+        .modifyGraph('peer', only('id', 'peer_id', 'room_id'))
         .modifyGraph('router', only('id'))
         .modifyGraph('router.worker', only('instance_id', 'api_url'))
         .where('peer.room_id', roomId)
