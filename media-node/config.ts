@@ -144,6 +144,14 @@ export const mediaNodeConfig = z.strictObject({
       maxAgeMs: ms(30_000, 'age after which an undeliverable message is dropped'),
       maxBatch: count(500, 'most messages in one request'),
       replicaCacheMs: ms(2_000, 'how long the list of a room’s signaling replicas is used'),
+      maxBatchBytes: count(4_194_304, 'most bytes of messages in one request'),
+      maxQueue: count(50_000, 'most messages that wait for one replica'),
+      lostMaxAgeMs: ms(3_600_000, 'how long a replica is told which connections are lost'),
+    })
+    .prefault({}),
+  consume: z
+    .strictObject({
+      maxReceivers: count(500, 'most receiving transports in one call for consumers'),
     })
     .prefault({}),
   registration: z

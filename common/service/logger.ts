@@ -8,11 +8,11 @@ interface RequestContext {
   requestId: string;
 }
 
-const context = new AsyncLocalStorage<RequestContext>();
+const context = new AsyncLocalStorage<RequestContext | undefined>();
 
-/** Runs `work` so that everything logged and every internal call made in it carries this request id. */
-export const withRequestId = <T>(requestId: string, work: () => T): T =>
-  context.run({ requestId }, work);
+/** Runs `work` so that everything logged and every internal call made in it carries this request id; or none. */
+export const withRequestId = <T>(requestId: string | undefined, work: () => T): T =>
+  context.run(requestId === undefined ? undefined : { requestId }, work);
 
 export const currentRequestId = (): string | undefined => context.getStore()?.requestId;
 

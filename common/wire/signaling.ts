@@ -14,7 +14,15 @@ const messageTarget = z.union([
   z.object({ roomId: z.string(), exceptMediaPeerId: z.uuid().optional() }),
 ]);
 
-const routedMessage = z.object({ to: messageTarget, message: peerMessage });
+const routedMessage = z.object({
+  to: messageTarget,
+  message: peerMessage,
+  /**
+   * With `newPeer`: which connection the new peer is, so that a replica where that one has ended already drops the late
+   * word. Not for clients.
+   */
+  aboutMediaPeerId: z.uuid().optional(),
+});
 
 /** Volumes come for each producer router, and a room may have several: the replica merges them by `routerId`. */
 const routerVolumes = z.object({

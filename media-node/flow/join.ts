@@ -121,13 +121,14 @@ function announce(
   { displayName, device }: PeerRequest<'join'>,
 ): void {
   if (!session.isClosed()) {
-    const { peerId, remoteAddress } = session.binding;
+    const { peerId, remoteAddress, mediaPeerId: aboutMediaPeerId } = session.binding;
     const byReplica = Map.groupBy(others, ({ replicaUrl }) => replicaUrl);
     for (const [replicaUrl, peers] of byReplica)
       ctx.outbox.send(
         replicaUrl,
         { mediaPeerIds: peers.map(({ mediaPeerId }) => mediaPeerId) },
         { method: 'newPeer', data: { peer: { peerId, displayName, device, remoteAddress } } },
+        aboutMediaPeerId,
       );
   }
   session.markAnnounced();
