@@ -245,6 +245,34 @@ describe('the media repository', () => {
     expect(await repository.receiversOfRoom('room', watcher)).toEqual([]);
   });
 
+  it('gives what the others in the room publish, with the node that has it', async () => {
+    const [speaker, watcher] = [await addPeer('speaker'), await addPeer('watcher')];
+    const producerId = await addProducer(speaker);
+    await addProducer(watcher);
+    const dataProducerId = randomUUID();
+    await repository.insertDataProducer({
+      id: dataProducerId,
+      transportId: await addTransport(speaker, 'producer'),
+      mediaPeerId: speaker,
+      routerId: 'router',
+      label: 'chat',
+      protocol: '',
+      appData: { channel: 'chat' },
+    });
+    const common = {
+      mediaPeerId: speaker,
+      peerId: 'speaker',
+      owner: { instanceId, url: 'http://127.0.0.1:1' },
+    };
+    expect(await repository.producersOfRoom('room', watcher)).toEqual([
+      { ...common, producerId, kind: 'audio', appData: { source: 'audio' } },
+    ]);
+    expect(await repository.dataProducersOfRoom('room', watcher)).toEqual([
+      { ...common, producerId: dataProducerId, appData: { channel: 'chat' } },
+    ]);
+    expect(await repository.producersOfRoom('another', watcher)).toEqual([]);
+  });
+
   it('removes a room with its last router', async () => {
     await saveRouter('other', 'room');
     await repository.deleteRouters(instanceId, ['router']);
