@@ -18,6 +18,7 @@ import { closeCodes } from './connection/close-codes.ts';
 import { createDispatcher } from './fanout/dispatcher.ts';
 import { createInternalApp } from './http/internal.ts';
 import { createPublicApp } from './http/public.ts';
+import { createKeyedQueue } from './keyed-queue.ts';
 import { createSignalingMetrics, observeMembership } from './metrics.ts';
 import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
@@ -46,10 +47,13 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
   const client = { config: config.httpClient, metrics, signToken };
   const nodes = createMediaNodeClient(client);
   const others = createSignalingClient(client);
+  const hasty = { ...config.httpClient, timeoutMs: config.leave.nodeTimeoutMs };
+  const hastyOthers = createSignalingClient({ ...client, config: { ...hasty, retries: 0 } });
   const kube = createKube(config.kubernetes);
   const placements = createPlacements({ config, kube, logger });
   const registry = createRegistry();
-  const base = { config, logger, metrics, knex, peers, replicas, nodes, others, kube, placements };
+  const stores = { knex, peers, replicas, kube, placements };
+  const base = { config, logger, metrics, ...stores, nodes, others, hastyOthers };
   const membership = createMembership({
     config,
     logger,
@@ -65,12 +69,9 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
     ...base,
     dispatcher,
     // The leave of one peer must not wait for a silent node longer than that.
-    nodes: createMediaNodeClient({
-      ...client,
-      config: { ...config.httpClient, timeoutMs: config.leave.nodeTimeoutMs },
-    }),
+    nodes: createMediaNodeClient({ ...client, config: hasty }),
   });
-  return { ...base, registry, membership, dispatcher, leaver };
+  return { ...base, registry, bindings: createKeyedQueue(), membership, dispatcher, leaver };
 }
 
 /** Waits until every session is closed and left, but not for ever: a socket that hangs must not keep the process. */

@@ -7,6 +7,7 @@ import type { ReplicasRepository } from '../common/db/repositories/replicas.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { SignalingConfig } from './config.ts';
 import type { Dispatcher } from './fanout/dispatcher.ts';
+import type { KeyedQueue } from './keyed-queue.ts';
 import type { SignalingMetrics } from './metrics.ts';
 import type { Leaver } from './peers/leave.ts';
 import type { Registry } from './peers/registry.ts';
@@ -24,9 +25,13 @@ export interface Services {
   replicas: ReplicasRepository;
   nodes: MediaNodeClient;
   others: SignalingClient;
+  /** The same without retries and with little patience, for what a connecting peer waits for. */
+  hastyOthers: SignalingClient;
   kube: Kube;
   placements: Placements;
   registry: Registry;
+  /** Bindings wait in it, by room. */
+  bindings: KeyedQueue;
   dispatcher: Dispatcher;
   leaver: Leaver;
   membership: ReplicaMembership;

@@ -5,12 +5,13 @@ import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 
 import { ApiError } from '../../common/errors.ts';
+import { createKeyedQueue } from '../keyed-queue.ts';
 import { createAddressLimit, remoteAddressOf } from './address.ts';
 import { closeReason } from './close-codes.ts';
 import { formatAnswer, formatError, parseFrame } from './frames.ts';
-import { createKeyedQueue, queueKeyOf } from './keyed-queue.ts';
 import { mediasoupVersion } from './mediasoup-version.ts';
 import { createOriginCheck } from './origin.ts';
+import { queueKeyOf } from './request-order.ts';
 import { createTokenBucket } from './token-bucket.ts';
 
 describe('parseFrame', () => {

@@ -16,6 +16,7 @@ import { detect, dialectOf, undetected } from '../dialects/detect.ts';
 import type { AnyResponse, DialectName } from '../dialects/dialect.ts';
 import { createConsumerFilter } from '../fanout/consumer-filter.ts';
 import { createResumer } from '../fanout/resumer.ts';
+import { createKeyedQueue } from '../keyed-queue.ts';
 import { bindPeer } from '../peers/bind.ts';
 import type { ChosenRouters } from '../peers/choose.ts';
 import type { LocalPeer } from '../peers/registry.ts';
@@ -23,9 +24,9 @@ import type { Services } from '../services.ts';
 import { closeCodes } from './close-codes.ts';
 import type { NotificationFrame, RequestFrame } from './frames.ts';
 import type { Admission } from './handshake.ts';
-import { consumersKey, createKeyedQueue, queueKeyOf } from './keyed-queue.ts';
 import { mediasoupVersion } from './mediasoup-version.ts';
 import { PeerSocket, type Answer } from './peer-socket.ts';
+import { consumersKey, queueKeyOf } from './request-order.ts';
 import { requireGrant, withoutReceiving } from './grants.ts';
 
 type WebSocket = ConstructorParameters<typeof PeerSocket>[0]['socket'];

@@ -46,13 +46,13 @@ export function createDispatcher(deps: DispatcherDeps) {
   }
 
   /** Tells the peers of the room on the other replicas, with one request for each of those. */
-  async function tellOthers(roomName: string, message: PeerMessage): Promise<void> {
+  async function tellOthers(roomName: string, message: PeerMessage, by = others): Promise<void> {
     const replicas = await peers.replicasOfRoom(roomName);
     await Promise.all(
       replicas
         .filter(({ id }) => id !== ownId())
         .map(({ url }) =>
-          others
+          by
             .postMessages(url, {
               batchId: randomUUID(),
               messages: [{ to: { roomId: roomName }, message }],

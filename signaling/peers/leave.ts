@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { MediaNodeClient } from '../../common/clients/media-node.ts';
+import type { SignalingClient } from '../../common/clients/signaling.ts';
 import type { PeerRow, PeersRepository } from '../../common/db/repositories/peers.ts';
 import { isApiError } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
@@ -26,6 +27,7 @@ export interface LeaverDeps {
   metrics: SignalingMetrics;
   logger: Logger;
   nodes: MediaNodeClient;
+  hastyOthers: SignalingClient;
   peers: PeersRepository;
   placements: Placements;
   dispatcher: Dispatcher;
@@ -33,7 +35,7 @@ export interface LeaverDeps {
 
 /** Ends connections in the tables, at the media nodes, and for the others in the room. */
 export function createLeaver(deps: LeaverDeps) {
-  const { config, metrics, logger, nodes, peers, placements, dispatcher } = deps;
+  const { config, metrics, logger, nodes, hastyOthers, peers, placements, dispatcher } = deps;
   const stop = new AbortController();
   const background = new Set<Promise<unknown>>();
 
@@ -127,11 +129,16 @@ export function createLeaver(deps: LeaverDeps) {
     leave,
     leaveRow: (row: PeerRow): Promise<void> => leave(departureOf(row)),
 
-    /** The rest of the leave of a connection whose row a newer one has replaced. Resolves when the room was told. */
+    /**
+     * The rest of the leave of a connection whose row a newer one has replaced. Resolves when the room was told, so that
+     * word of the newer one comes after it; a replica that does not answer is not waited for long.
+     */
     async replaced(row: PeerRow): Promise<void> {
       const departure = departureOf(row);
       inBackground(closeAtNodes(departure));
-      await tellRoom(departure, true);
+      if (!departure.joined) return;
+      dispatcher.tellLocal(departure.roomName, closedMessage(departure));
+      await dispatcher.tellOthers(departure.roomName, closedMessage(departure), hastyOthers);
     },
 
     /** Ends the retries, and waits for what is under way. */

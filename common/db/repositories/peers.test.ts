@@ -89,8 +89,27 @@ describe('the tables of peers and replicas', () => {
     const old = makePeer('ann');
     await bind(old, 1);
     const replaced = await bind(makePeer('ann'), 1);
-    expect(replaced?.id).toBe(old.id);
+    expect(replaced).toEqual({
+      ...old,
+      ...routers,
+      displayName: '',
+      device: expect.anything(),
+      replicaUrl: 'http://one',
+      joinedAt: null,
+    });
     expect(await peers.listByRoom('room')).toHaveLength(1);
+  });
+
+  it('take a replica that registers twice', async () => {
+    const id = randomUUID();
+    await replicas.register({ id, url: 'http://two' });
+    await knex('signaling_replica')
+      .where({ id })
+      .update({ last_seen_at: new Date(0) });
+    await replicas.register({ id, url: 'http://three' });
+    expect(await replicas.listWithLoad()).toContainEqual({ id, url: 'http://three', peers: 0 });
+    expect(await replicas.reapOne(1_000_000, () => Promise.resolve())).toBe(false);
+    await replicas.remove(id);
   });
 
   it('let several rooms have a peer of the same name', async () => {

@@ -61,7 +61,7 @@ export interface BindRequest {
   choose: (counts: BindingCount[]) => RouterPair;
 }
 
-const rowColumns = [
+const ownColumns = [
   'media_peer.id',
   'room_id',
   'peer_id',
@@ -74,8 +74,8 @@ const rowColumns = [
   'remote_address',
   'grants',
   'joined_at',
-  'replica.url as replica_url',
 ];
+const rowColumns = [...ownColumns, 'replica.url as replica_url'];
 
 const rows = (db: Knex | Transaction) =>
   MediaPeerModel.query(db).joinRelated('replica').select(rowColumns).castTo<PeerRow[]>();
@@ -90,8 +90,14 @@ const countBindings = (trx: Transaction, roomId: string): Promise<BindingCount[]
 
 /** Removes an earlier connection of the same peer, and returns it. */
 async function takeOver(trx: Transaction, peer: NewPeer): Promise<PeerRow | undefined> {
-  const [old] = await rows(trx).where({ room_id: peer.roomId, peer_id: peer.peerId });
-  if (old) await MediaPeerModel.query(trx).deleteById(old.id);
+  const [old] = await MediaPeerModel.query(trx)
+    .where({ room_id: peer.roomId, peer_id: peer.peerId })
+    .delete()
+    .returning([
+      ...ownColumns,
+      raw('(SELECT url FROM signaling_replica WHERE id = replica_id)').as('replica_url'),
+    ])
+    .castTo<PeerRow[]>();
   return old;
 }
 
@@ -111,8 +117,9 @@ export function createPeersRepository(knex: Knex) {
   return {
     /**
      * Writes a peer's connection, bound to the routers that `choose` picks, in place of an earlier one of the same peer.
-     * Rooms are locked one by one, so that limit and balance hold however many replicas bind at once. The number of
-     * statements does not depend on the number of peers.
+     * Rooms are locked one by one, so that limit and balance hold however many replicas bind at once. Whoever waits for
+     * the lock holds a connection of the pool: a replica should ask for one binding of a room at a time. It takes four
+     * statements, however many peers there are.
      *
      * @returns the connection that this one took the place of
      * @throws {ApiError} `room_full`; `room_not_ready` when a router, or the replica, has no row

@@ -19,8 +19,14 @@ const silentFor = (ms: number) => raw(`now() - ? * interval '1 millisecond'`, [m
 /** The running replicas of the signaling service, `signaling_replica`. Time is the database's alone. */
 export function createReplicasRepository(knex: Knex) {
   return {
+    /** Repeatable, since the answer to an insert that was done may be lost. */
     register: async (replica: Replica): Promise<void> => {
-      await query(() => SignalingReplicaModel.query(knex).insert({ ...replica }));
+      await query(() =>
+        SignalingReplicaModel.query(knex)
+          .insert({ ...replica, lastSeenAt: raw('now()') })
+          .onConflict('id')
+          .merge(),
+      );
     },
 
     /** Tells that the replica lives. False when its row is gone: the others took it for dead. */
