@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import {
   dtlsParameters,
+  fitsIn,
   mediaKind,
   opaque,
   rtpCapabilities,
@@ -33,9 +34,17 @@ const peerInfo = z.object({
   remoteAddress: z.string().optional(),
 });
 
+/** As JSON; every watcher is sent it. */
+const maxAppDataBytes = 4096;
+const appDataFits = [fitsIn(maxAppDataBytes), `larger than ${maxAppDataBytes} bytes`] as const;
+
 /** What the application says about a producer. `source` is the demo's: audio, video or screensharing. */
-export const producerAppData = z.looseObject({ source: z.string().max(64).optional() });
-export const dataProducerAppData = z.looseObject({ channel: z.string().max(64).optional() });
+export const producerAppData = z
+  .looseObject({ source: z.string().max(64).optional() })
+  .refine(...appDataFits);
+export const dataProducerAppData = z
+  .looseObject({ channel: z.string().max(64).optional() })
+  .refine(...appDataFits);
 
 const id = z.uuid();
 const empty = z.object({});

@@ -4,12 +4,38 @@ import { z } from 'zod';
  * The RTC parameter objects of ORTC as mediasoup and mediasoup-client exchange them. The shape is checked here, at the
  * edge; what the values mean is checked by mediasoup, which owns their rules.
  */
-const rtcpFeedback = z.object({ type: z.string(), parameter: z.string().optional() });
-const codecParameters = z.record(z.string(), z.union([z.string(), z.number(), z.null()]));
+const rtcpFeedback = z.object({
+  type: z.string().max(64),
+  parameter: z.string().max(64).optional(),
+});
+const codecParameters = z.record(
+  z.string().max(64),
+  z.union([z.string().max(1024), z.number(), z.null()]),
+);
 const kind = z.enum(['audio', 'video']);
 
+/**
+ * A check of an object's size as JSON. What a client sends here is passed on to every peer of its room, so it is bounded
+ * as a whole too.
+ */
+export const fitsIn =
+  (maxBytes: number) =>
+  (value: unknown): boolean => {
+    try {
+      return Buffer.byteLength(JSON.stringify(value)) <= maxBytes;
+    } catch {
+      // Nested too deeply to be written.
+      return false;
+    }
+  };
+const maxParametersBytes = 32_768;
+const maxCapabilitiesBytes = 65_536;
+
 const codecBase = {
-  mimeType: z.string().regex(/^(audio|video)\/.+$/, 'expected audio/… or video/…'),
+  mimeType: z
+    .string()
+    .max(128)
+    .regex(/^(audio|video)\/.+$/, 'expected audio/… or video/…'),
   clockRate: z.int().positive(),
   channels: z.int().positive().optional(),
   parameters: codecParameters.optional(),
@@ -22,64 +48,68 @@ export const mediaCodec = z.object({
   preferredPayloadType: z.int().min(0).max(127).optional(),
 });
 
-export const rtpCapabilities = z.object({
-  codecs: z.array(mediaCodec).max(128).optional(),
-  headerExtensions: z
-    .array(
-      z.object({
-        kind,
-        uri: z.string(),
-        preferredId: z.int(),
-        preferredEncrypt: z.boolean().optional(),
-        direction: z.enum(['sendrecv', 'sendonly', 'recvonly', 'inactive']).optional(),
-      }),
-    )
-    .max(128)
-    .optional(),
-});
+export const rtpCapabilities = z
+  .object({
+    codecs: z.array(mediaCodec).max(128).optional(),
+    headerExtensions: z
+      .array(
+        z.object({
+          kind,
+          uri: z.string().max(255),
+          preferredId: z.int(),
+          preferredEncrypt: z.boolean().optional(),
+          direction: z.enum(['sendrecv', 'sendonly', 'recvonly', 'inactive']).optional(),
+        }),
+      )
+      .max(128)
+      .optional(),
+  })
+  .refine(fitsIn(maxCapabilitiesBytes), 'too large');
 
-export const rtpParameters = z.object({
-  mid: z.string().max(255).optional(),
-  msid: z.string().max(255).optional(),
-  codecs: z.array(z.object({ ...codecBase, payloadType: z.int().min(0).max(127) })).max(64),
-  headerExtensions: z
-    .array(
-      z.object({
-        uri: z.string(),
-        id: z.int(),
-        encrypt: z.boolean().optional(),
-        parameters: codecParameters.optional(),
-      }),
-    )
-    .max(64)
-    .optional(),
-  encodings: z
-    .array(
-      z.object({
-        ssrc: z.int().nonnegative().optional(),
-        rid: z.string().max(64).optional(),
-        codecPayloadType: z.int().optional(),
-        rtx: z.object({ ssrc: z.int().nonnegative() }).optional(),
-        dtx: z.boolean().optional(),
-        scalabilityMode: z.string().max(32).optional(),
-        scaleResolutionDownBy: z.number().optional(),
-        maxBitrate: z.number().optional(),
-        maxFramerate: z.number().optional(),
-        active: z.boolean().optional(),
-        priority: z.string().optional(),
-        networkPriority: z.string().optional(),
-      }),
-    )
-    .max(16)
-    .optional(),
-  rtcp: z
-    .object({
-      cname: z.string().max(255).optional(),
-      reducedSize: z.boolean().optional(),
-      mux: z.boolean().optional(),
-    })
-    .optional(),
-});
+export const rtpParameters = z
+  .object({
+    mid: z.string().max(255).optional(),
+    msid: z.string().max(255).optional(),
+    codecs: z.array(z.object({ ...codecBase, payloadType: z.int().min(0).max(127) })).max(64),
+    headerExtensions: z
+      .array(
+        z.object({
+          uri: z.string().max(255),
+          id: z.int(),
+          encrypt: z.boolean().optional(),
+          parameters: codecParameters.optional(),
+        }),
+      )
+      .max(64)
+      .optional(),
+    encodings: z
+      .array(
+        z.object({
+          ssrc: z.int().nonnegative().optional(),
+          rid: z.string().max(64).optional(),
+          codecPayloadType: z.int().optional(),
+          rtx: z.object({ ssrc: z.int().nonnegative() }).optional(),
+          dtx: z.boolean().optional(),
+          scalabilityMode: z.string().max(32).optional(),
+          scaleResolutionDownBy: z.number().optional(),
+          maxBitrate: z.number().optional(),
+          maxFramerate: z.number().optional(),
+          active: z.boolean().optional(),
+          priority: z.string().max(32).optional(),
+          networkPriority: z.string().max(32).optional(),
+        }),
+      )
+      .max(16)
+      .optional(),
+    rtcp: z
+      .object({
+        cname: z.string().max(255).optional(),
+        reducedSize: z.boolean().optional(),
+        mux: z.boolean().optional(),
+      })
+      .optional(),
+  })
+  .refine(fitsIn(maxParametersBytes), 'too large');
 
 export const dtlsParameters = z.object({
   role: z.enum(['auto', 'client', 'server']).optional(),

@@ -46,10 +46,15 @@ const missingSql = (producer: string, consumer: string, grant: string, more: str
      AND p.${old} AND t.${old} AND q.joined_at < now() - ? * interval '1 millisecond'
      AND NOT EXISTS (SELECT FROM ${consumer} c WHERE c.producer_id = p.id AND c.transport_id = t.id)`;
 
+/** By the ids first, each way with its index: an OR over both would read the whole table. */
 const lockConsumers = (consumer: string, producer: string, of: 'id' | 'transport_id'): string => `
   SELECT c.id FROM ${consumer} c
-   WHERE c.producer_id IN (SELECT id FROM ${producer} WHERE ${of} = ANY(?::uuid[]))
-      OR (${of === 'transport_id'} AND c.transport_id = ANY(?::uuid[]))
+   WHERE c.id IN (
+     SELECT id FROM ${consumer}
+      WHERE producer_id IN (SELECT id FROM ${producer} WHERE ${of} = ANY(?::uuid[]))
+     UNION
+     SELECT id FROM ${consumer} WHERE ${of === 'transport_id'} AND transport_id = ANY(?::uuid[])
+   )
    ORDER BY c.id FOR UPDATE`;
 
 /**
