@@ -22,6 +22,8 @@ function makeOutbox(
   const outbox = new Outbox({
     config: {
       retryMs: 1,
+      maxRetryMs: 5_000,
+      shutdownShare: 0.2,
       maxAgeMs: 10_000,
       maxBatch: 100,
       replicaCacheMs: 1,

@@ -10,8 +10,6 @@ import type {
 } from '../../common/wire/signaling.ts';
 import type { MediaNodeConfig } from '../config.ts';
 
-const maxRetryMs = 5_000;
-
 type Content =
   | { kind: 'message'; value: RoutedMessage }
   | { kind: 'volumes'; value: RouterVolumes }
@@ -100,7 +98,7 @@ export class ReplicaQueue {
     const { config, post } = this.#deps;
     const batchId = randomUUID();
     let items = all;
-    for (let pause = config.retryMs; ; pause = Math.min(pause * 2, maxRetryMs)) {
+    for (let pause = config.retryMs; ; pause = Math.min(pause * 2, config.maxRetryMs)) {
       items = this.#withoutOld(items);
       if (items.length === 0) return;
       try {
