@@ -19,6 +19,8 @@ export function createKnex(config: DatabaseConfig): Knex {
     pool: { min: 0, max: config.poolMax },
     acquireConnectionTimeout: config.acquireTimeoutMs,
     log: silent,
+    // Errors reach logs and callers: they show the statement without the values in it.
+    compileSqlOnError: false,
   });
 }
 
@@ -47,11 +49,13 @@ const codeOf = (error: unknown): string => {
   return typeof native === 'string' ? native : '';
 };
 
+/** What pg says of a dead connection, for which it has no code. Knex puts the statement in front. */
+const lostConnection =
+  /(^| - )(Connection terminated( unexpectedly)?|Client (has encountered a connection error|was closed) and is not queryable)$/;
+
 const isLostConnection = (error: unknown): boolean =>
   error instanceof Error &&
-  (error.name === 'KnexTimeoutError' ||
-    error.message === 'Connection terminated unexpectedly' ||
-    error.message === 'Connection terminated');
+  (error.name === 'KnexTimeoutError' || lostConnection.test(error.message));
 
 /** True when a row could not be written because what it refers to is gone (its peer left, its router closed). */
 export const isForeignKeyViolation = (error: unknown): boolean =>

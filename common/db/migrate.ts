@@ -8,6 +8,13 @@ const migrationsConfig: Knex.MigratorConfig = {
   tableName: 'kube_sfu_migrations',
 };
 
+/** An advisory lock of Postgres, any number that nobody else takes; it ends with the connection. */
+const lockKey = 5_334_237;
+
+/**
+ * One connection, and the lock on it: Knex' own lock comes too late for the tables in which it keeps its records, which
+ * several that start at once on a new database would each make.
+ */
 async function withMigrator<T>(url: string, work: (knex: Knex) => Promise<T>): Promise<T> {
   const knex = knexModule.knex({
     client: 'pg',
@@ -16,13 +23,14 @@ async function withMigrator<T>(url: string, work: (knex: Knex) => Promise<T>): P
     migrations: migrationsConfig,
   });
   try {
+    await knex.raw('SELECT pg_advisory_lock(?)', [lockKey]);
     return await work(knex);
   } finally {
     await knex.destroy();
   }
 }
 
-/** Brings the schema up to date; Knex' own lock makes it safe for several to try at once. Returns the names applied. */
+/** Brings the schema up to date. Several may try at once. Returns the names that this call applied. */
 export const migrate = (url: string): Promise<string[]> =>
   withMigrator(url, async (knex) => ((await knex.migrate.latest()) as [number, string[]])[1]);
 

@@ -3,7 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 
 import type { ServiceAudience } from '../auth/service-token.ts';
-import { ApiError, isErrorCode, messageOf, type ErrorBody, type ErrorCode } from '../errors.ts';
+import {
+  ApiError,
+  isApiError,
+  isErrorCode,
+  messageOf,
+  type ErrorBody,
+  type ErrorCode,
+} from '../errors.ts';
 import type { HttpClientConfig } from '../service/config.ts';
 import { currentRequestId, requestIdHeader } from '../service/logger.ts';
 import type { ServiceMetrics } from '../service/metrics.ts';
@@ -57,6 +64,18 @@ async function errorOf(response: Response, call: Call<z.ZodType>): Promise<ApiEr
   );
 }
 
+/** Whoever asked sent nothing wrong: an answer that does not fit is the far side's failure, not an `invalid_request`. */
+function answerOf<T extends z.ZodType>(text: string, call: Call<T>): z.output<T> {
+  const where = `${call.method} ${call.route}`;
+  try {
+    return parseOrThrow(call.response, text ? JSON.parse(text) : {}, `answer of ${where}`);
+  } catch (error) {
+    if (!isApiError(error) && !(error instanceof SyntaxError)) throw error;
+    const what = isApiError(error) ? error.message : `answer of ${where}: ${error.message}`;
+    throw new ApiError('far_side_failed', what, { cause: error });
+  }
+}
+
 function unreachable(error: unknown, call: Call<z.ZodType>): ApiError {
   const where = `${call.method} ${call.route} at ${call.baseUrl}`;
   if (error instanceof DOMException && error.name === 'TimeoutError')
@@ -79,6 +98,7 @@ export function createHttpClient(
   const { config, metrics, signToken } = deps;
 
   async function attempt<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>> {
+    const url = new URL(pathOf(call.route, call.params), call.baseUrl);
     const headers: Record<string, string> = {
       ...extraHeaders,
       authorization: `Bearer ${await signToken(audience)}`,
@@ -89,7 +109,7 @@ export function createHttpClient(
     const end = metrics.httpClientDuration.startTimer({ target: audience, route: call.route });
     let code: ErrorCode | number = 'node_unavailable';
     try {
-      const response = await fetch(new URL(pathOf(call.route, call.params), call.baseUrl), {
+      const response = await fetch(url, {
         method: call.method,
         headers,
         signal: AbortSignal.timeout(call.timeoutMs ?? config.timeoutMs),
@@ -97,12 +117,7 @@ export function createHttpClient(
       });
       code = response.status;
       if (!response.ok) throw await errorOf(response, call);
-      const text = await response.text();
-      return parseOrThrow(
-        call.response,
-        text ? JSON.parse(text) : {},
-        `answer of ${call.method} ${call.route}`,
-      );
+      return answerOf(await response.text(), call);
     } catch (error) {
       const apiError = error instanceof ApiError ? error : unreachable(error, call);
       if (typeof code === 'string') code = apiError.code;

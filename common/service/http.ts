@@ -7,7 +7,7 @@ import Router from '@koa/router';
 import Koa from 'koa';
 
 import { verifyServiceToken, type ServiceAudience } from '../auth/service-token.ts';
-import { ApiError, isApiError, messageOf } from '../errors.ts';
+import { ApiError, isApiError } from '../errors.ts';
 import { requestIdHeader, withRequestId, type Logger } from './logger.ts';
 import type { ServiceMetrics } from './metrics.ts';
 
@@ -27,12 +27,15 @@ export interface HttpChassis {
 /** Answers with an {@link ApiError} as its code; anything else is logged and answered as `internal`. */
 export function toApiError(error: unknown, logger: Logger): ApiError {
   if (isApiError(error)) return error;
-  const status = (error as { status?: unknown } | null)?.status;
-  if (status === 413) return new ApiError('payload_too_large', 'the request body is too large');
-  if (status === 400) return new ApiError('invalid_request', `body: ${messageOf(error)}`);
   logger.error({ err: error }, 'unexpected error');
   return new ApiError('internal', 'internal error; the log has the details under this request id');
 }
+
+/** A body that can't be read is the caller's fault, be it its size, its compression or its JSON. */
+const toBodyError = (error: Error): ApiError =>
+  (error as { status?: unknown }).status === 413
+    ? new ApiError('payload_too_large', 'the request body is too large')
+    : new ApiError('invalid_request', `body: ${error.message}`);
 
 const routeOf = (ctx: Koa.Context): string =>
   (ctx['_matchedRoute'] as string | undefined) ?? 'unmatched';
@@ -79,6 +82,9 @@ export function createHttpApp(chassis: HttpChassis): Koa {
       enableTypes: ['json'],
       jsonLimit: chassis.bodyLimitBytes,
       parsedMethods: ['POST', 'PUT', 'PATCH', 'DELETE'],
+      onError: (error) => {
+        throw toBodyError(error);
+      },
     }),
   );
   return app;

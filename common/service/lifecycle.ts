@@ -28,7 +28,13 @@ export function runUntilSignal(stop: () => Promise<void>, logger: Logger, timeou
     );
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(signal));
-  if (process.connected) process.on('disconnect', () => end('parent is gone'));
+  // Not a second signal: a parent that goes after its SIGTERM leaves the stop its time.
+  const orphaned = (): void => {
+    if (!stopping) end('parent is gone');
+  };
+  process.on('disconnect', orphaned);
+  // It may have gone while the service started, before anybody listened.
+  if (process.send && !process.connected) orphaned();
 }
 
 /** Starts a service's `main` and ends the process with a readable line when it can't start. */
