@@ -23,7 +23,7 @@ export async function until<T>(
     try {
       const answer = await ask();
       if (answer) return answer;
-      last = JSON.stringify(answer) ?? 'undefined';
+      last = String(JSON.stringify(answer));
     } catch (error) {
       last = messageOf(error);
     }
