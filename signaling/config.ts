@@ -149,7 +149,14 @@ const fanout = z
       20_000,
       'batch ids that are remembered, so that a repeated batch does nothing',
     ),
-    tombstones: count(1_000, 'closed consumers that one connection remembers'),
+    tombstones: count(
+      1_000,
+      'closed consumers, and states of those not announced yet, that one connection remembers',
+    ),
+    endedPeers: count(
+      10_000,
+      'ended connections that are remembered, so that late word of their arrival is dropped',
+    ),
     volumeTtlMs: ms(2_500, 'how long a router’s volumes count after its last report'),
     maxSpeakers: count(10, 'most peers named in speakingPeers'),
     resumeRetryMs: ms(1_000, 'pause before consumers that could not be resumed are tried again'),

@@ -10,6 +10,7 @@ import { createKnex } from '../common/db/knex.ts';
 import { observePool } from '../common/db/pool-metrics.ts';
 import { createPeersRepository } from '../common/db/repositories/peers.ts';
 import { createReplicasRepository } from '../common/db/repositories/replicas.ts';
+import { messageOf } from '../common/errors.ts';
 import { closeServer, listen } from '../common/service/http.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { SignalingConfig } from './config.ts';
@@ -19,6 +20,7 @@ import { createDispatcher } from './fanout/dispatcher.ts';
 import { createInternalApp } from './http/internal.ts';
 import { createPublicApp } from './http/public.ts';
 import { createKeyedQueue } from './keyed-queue.ts';
+import { mapLimit } from './map-limit.ts';
 import { createSignalingMetrics, observeMembership } from './metrics.ts';
 import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
@@ -99,6 +101,18 @@ async function listenPublic(services: Services): Promise<{ server: Server; stop:
   return { server, stop: () => sockets?.close() };
 }
 
+/** The rows of a replica go with its own: those of its broadcasters get another one, and without one they leave. */
+async function partWithBroadcasters(services: Services): Promise<void> {
+  const { config, logger, peers, membership, leaver } = services;
+  try {
+    await peers.handOverBroadcasters(membership.id, config.replicas.deadAfterMs);
+    const left = await peers.listByReplica(membership.id);
+    await mapLimit(left, config.replicas.reapConcurrency, leaver.leaveRow);
+  } catch (error) {
+    logger.warn({ reason: messageOf(error) }, 'broadcasters were not handed over');
+  }
+}
+
 /** What runs besides the listeners, started in the order that it stops in reverse. */
 async function startParts(services: Services): Promise<() => Promise<void>> {
   const { placements, membership, leaver, knex, registry } = services;
@@ -109,6 +123,7 @@ async function startParts(services: Services): Promise<() => Promise<void>> {
   reaper.start();
   return async () => {
     await reaper.stop();
+    await partWithBroadcasters(services);
     await leaver.close();
     await membership.stop();
     await placements.stop();

@@ -332,16 +332,85 @@ describe('a session', () => {
 
   it('refuses a second join, and allows one after a failure', async () => {
     producer.handlers.join = () => {
-      throw new ApiError('capacity_exhausted', 'full');
+      throw new ApiError('cannot_consume', 'as the test asked');
     };
     const bob = await connect();
-    await expect(bob.join()).rejects.toMatchObject({ code: 503 });
+    await expect(bob.join()).rejects.toMatchObject({ code: 409 });
     delete producer.handlers.join;
     await bob.join();
     await expect(bob.join()).rejects.toMatchObject({
       code: 409,
       reason: expect.stringContaining('already_joined'),
     });
+    await bob.close();
+  });
+
+  it('ends a connection whose join may have happened although nobody knows', async () => {
+    const ann = await platform.joined(replica, room, 'ann');
+    producer.handlers.join = () => {
+      throw new ApiError('timed_out', 'no answer in time');
+    };
+    const bob = await connect();
+    await expect(bob.join()).rejects.toMatchObject({ code: 504 });
+    await until(() => bob.closed);
+    expect(bob.closeCode).toBe(4001);
+    await until(() => ann.notificationsOf('peerClosed').length > 0);
+    expect(ann.notificationsOf('peerClosed')).toEqual([{ peerId: 'bob' }]);
+    await ann.close();
+  });
+
+  it('drops the late arrival of a connection that has ended', async () => {
+    const ann = await platform.joined(replica, room, 'ann');
+    const bob = await connect();
+    await bob.join();
+    const bobsId = await mediaPeerId();
+    const [endedElsewhere, alive] = [randomUUID(), randomUUID()];
+    const arrives = (peerId: string, aboutMediaPeerId: string) => ({
+      to: { roomId: room },
+      message: {
+        method: 'newPeer' as const,
+        data: { peer: { peerId, displayName: '', device: {} } },
+      },
+      aboutMediaPeerId,
+    });
+    await bob.close();
+    await until(() => ann.notificationsOf('peerClosed').length > 0);
+    const cemEnds = { method: 'peerClosed' as const, data: { peerId: 'cem' } };
+    await post({
+      messages: [
+        { to: { roomId: room }, message: cemEnds, aboutMediaPeerId: endedElsewhere },
+        arrives('bob', bobsId),
+        arrives('cem', endedElsewhere),
+        arrives('dan', alive),
+      ],
+    });
+    await until(() => ann.notificationsOf('newPeer').length > 0);
+    // The fake node announces nobody by itself.
+    expect(ann.notificationsOf('newPeer')).toMatchObject([{ peer: { peerId: 'dan' } }]);
+    await ann.close();
+  });
+
+  it('keeps paused what the client pauses right behind its answer', async () => {
+    const bob = await connect();
+    await bob.join();
+    bob.answer = undefined;
+    bob.socket.on('message', (text: Buffer) => {
+      const frame = JSON.parse(text.toString()) as { request?: boolean; id: number };
+      if (frame.request !== true) return;
+      bob.socket.send(JSON.stringify({ response: true, id: frame.id, ok: true, data: {} }));
+      bob.notify('pauseConsumer', { consumerId: id });
+    });
+    let failed = false;
+    producer.handlers.resumeConsumers = () => {
+      if (failed) return {};
+      failed = true;
+      throw new ApiError('cannot_consume', 'as the test asked');
+    };
+    await tell(consumer(id));
+    await until(() => producer.callsOf('pauseConsumers').length > 0);
+    await sleep(100);
+    // If it was resumed at all, then before it was paused.
+    expect(producer.calls.at(-1)?.method).toBe('pauseConsumers');
     await bob.close();
   });
 

@@ -190,6 +190,8 @@ export class Session implements LocalPeer {
     const request = parseOrThrow(peerMethods[model.method].request, model.data, method);
     requireGrant(this.#admission.grants, model.method);
     if (model.method === 'join') return this.#join(request as PeerRequest<'join'>);
+    if (model.method === 'pauseConsumers')
+      this.#resumer.drop((request as PeerRequest<'pauseConsumers'>).consumerIds);
     const response = await this.#forward(model.method, request, queueKeyOf(model.method, request));
     return { data: dialectOf(this.#detection).answer(model.method, response) };
   }
@@ -199,12 +201,14 @@ export class Session implements LocalPeer {
       throw new ApiError('already_joined', 'this connection has joined already');
     const { metrics } = this.#services;
     const end = metrics.joinDuration.startTimer();
+    const begun = Date.now();
     this.#state = 'joining';
     try {
       const data = withoutReceiving(this.#admission.grants, request);
       const response = (await this.#forward('join', data, 'join')) as PeerResponse<'join'>;
       const dialect = dialectOf(this.#detection);
       const present = new Set(response.peers.map(({ peerId }) => peerId));
+      this.#logger.info({ ms: Date.now() - begun, others: present.size }, 'join answered');
       return {
         data: dialect.answer('join', response),
         sent: () => {
@@ -213,10 +217,23 @@ export class Session implements LocalPeer {
         },
       };
     } catch (error) {
-      this.#state = 'connected';
-      this.#held = [];
+      this.#joinFailed(error);
       throw error;
     }
+  }
+
+  /**
+   * Whether a join happened whose answer was lost nobody knows, so the connection ends as one that has joined. After a
+   * refusal the client may ask again.
+   */
+  #joinFailed(error: unknown): void {
+    if (isApiError(error) && error.retryable) {
+      // The error goes out first.
+      setImmediate(() => this.close(closeCodes.moved, `join: ${error.code}`));
+      return;
+    }
+    this.#state = 'connected';
+    this.#held = [];
   }
 
   /** Sends what came while the join was under way; a peer that the answer named is not announced again. */
@@ -257,21 +274,22 @@ export class Session implements LocalPeer {
   }
 
   #send(message: PeerMessage): void {
-    if (!this.#consumers.admit(message)) return;
-    const worded = dialectOf(this.#detection).message(message);
+    const admitted = this.#consumers.admit(message);
+    const worded = admitted && dialectOf(this.#detection).message(admitted);
     if (!worded) return;
-    if (message.method === 'newConsumer') {
-      const { consumerId } = message.data;
+    if (admitted.method === 'newConsumer') {
+      const { consumerId } = admitted.data;
       this.#socket.push(worded, (ok) => ok && this.#resumer.add(consumerId));
     } else this.#socket.push(worded);
   }
 
   async #end(code: number): Promise<void> {
-    const { registry, metrics, leaver } = this.#services;
+    const { registry, metrics, leaver, dispatcher } = this.#services;
     clearTimeout(this.#joinTimer);
     this.#resumer.close();
     this.#held = [];
     registry.remove(this);
+    if (registry.inRoom(this.roomName).length === 0) dispatcher.forgetRoom(this.roomName);
     metrics.connections.dec();
     metrics.closes.inc({ code: String(code) });
     if (this.#countedAs) metrics.peers.dec({ dialect: this.#countedAs });

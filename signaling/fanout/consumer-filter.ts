@@ -10,26 +10,57 @@ function lifeOf({ method, data }: PeerMessage): { id: string; begins: boolean } 
   return undefined;
 }
 
+type StateChange = Extract<PeerMessage, { method: 'consumerPaused' | 'consumerResumed' }>;
+
+const isStateChange = (message: PeerMessage): message is StateChange =>
+  message.method === 'consumerPaused' || message.method === 'consumerResumed';
+
 /**
  * Keeps one client's picture of its consumers straight, whatever order and number of copies messages about them come in:
- * a consumer is announced once, and not at all after its end; its end is told to a client that knows it, once.
+ * a consumer is announced once, and not at all after its end; its end is told to a client that knows it, once. That its
+ * producer paused or resumed comes from another node than its announcement: what comes before goes into the announcement.
+ *
+ * @param memory how many ended consumers, and how many states of consumers that are not announced yet, it remembers
  */
-export function createConsumerFilter(tombstones: number) {
+export function createConsumerFilter(memory: number) {
   const live = new Set<string>();
-  const ended = new RecentSet(tombstones);
+  const ended = new RecentSet(memory);
+  const early = new Map<string, boolean>();
+
+  function rememberEarly(consumerId: string, paused: boolean): void {
+    early.delete(consumerId);
+    early.set(consumerId, paused);
+    const [oldest] = early.keys();
+    if (early.size > memory && oldest !== undefined) early.delete(oldest);
+  }
+
+  function announced(message: PeerMessage, id: string): PeerMessage {
+    const paused = early.get(id);
+    early.delete(id);
+    if (message.method !== 'newConsumer' || paused === undefined) return message;
+    return { ...message, data: { ...message.data, producerPaused: paused } };
+  }
+
   return {
-    /** Whether the client is to get this message. */
-    admit(message: PeerMessage): boolean {
+    /** What the client is to get for this message, if anything. */
+    admit(message: PeerMessage): PeerMessage | undefined {
+      if (isStateChange(message)) {
+        const { consumerId } = message.data;
+        if (live.has(consumerId)) return message;
+        if (!ended.has(consumerId)) rememberEarly(consumerId, message.method === 'consumerPaused');
+        return undefined;
+      }
       const life = lifeOf(message);
-      if (!life) return true;
+      if (!life) return message;
       const { id, begins } = life;
       if (!begins) {
         ended.add(id);
-        return live.delete(id);
+        early.delete(id);
+        return live.delete(id) ? message : undefined;
       }
-      if (live.has(id) || ended.has(id)) return false;
+      if (live.has(id) || ended.has(id)) return undefined;
       live.add(id);
-      return true;
+      return announced(message, id);
     },
   };
 }

@@ -23,11 +23,19 @@ export interface DispatcherDeps {
   ownId: () => string;
 }
 
+/** Which connection of which peer ended. */
+interface Ended {
+  mediaPeerId: string;
+  roomName: string;
+  peerId: string;
+}
+
 /** Brings messages to the peers that they are for: those of this replica directly, others through their replicas. */
 export function createDispatcher(deps: DispatcherDeps) {
   const { config, metrics, logger, registry, peers, others, ownId } = deps;
   const seen = new RecentSet(config.fanout.batchMemory);
   const volumes = createVolumeMerger(config.fanout);
+  const ended = new RecentSet(config.fanout.endedPeers);
 
   /** Nobody is told of its own end: it is the word about an earlier connection of the same peer. */
   const isOwnEnd = ({ peerId }: LocalPeer, message: PeerMessage): boolean =>
@@ -40,13 +48,26 @@ export function createDispatcher(deps: DispatcherDeps) {
         peer.deliver(message);
   }
 
-  function route({ to, message }: RoutedMessage): void {
+  /** Word of a peer's arrival may come after that of its end, which has another way. */
+  function isGhost({ message, aboutMediaPeerId: about }: RoutedMessage): boolean {
+    if (about === undefined) return false;
+    if (message.method === 'peerClosed') ended.add(about);
+    return message.method === 'newPeer' && ended.has(about);
+  }
+
+  function route(routed: RoutedMessage): void {
+    if (isGhost(routed)) return;
+    const { to, message } = routed;
     if ('roomId' in to) tellLocal(to.roomId, message, to.exceptMediaPeerId);
     else for (const id of to.mediaPeerIds) registry.get(id)?.deliver(message);
   }
 
   /** Tells the peers of the room on the other replicas, with one request for each of those. */
-  async function tellOthers(roomName: string, message: PeerMessage, by = others): Promise<void> {
+  async function tellOthers(
+    roomName: string,
+    word: Omit<RoutedMessage, 'to'>,
+    by = others,
+  ): Promise<void> {
     const replicas = await peers.replicasOfRoom(roomName);
     await Promise.all(
       replicas
@@ -55,18 +76,38 @@ export function createDispatcher(deps: DispatcherDeps) {
           by
             .postMessages(url, {
               batchId: randomUUID(),
-              messages: [{ to: { roomId: roomName }, message }],
+              messages: [{ to: { roomId: roomName }, ...word }],
             })
             .catch((error: unknown) =>
-              logger.warn({ err: error, url, method: message.method }, 'a replica was not told'),
+              logger.warn(
+                { err: error, url, method: word.message.method },
+                'a replica was not told',
+              ),
             ),
         ),
     );
   }
 
+  const closedMessage = (peerId: string): PeerMessage => ({
+    method: 'peerClosed',
+    data: { peerId },
+  });
+
   return {
-    tellLocal,
-    tellOthers,
+    /** A connection has ended: late word of its arrival is dropped from now on. */
+    markEnded: (mediaPeerId: string): void => {
+      ended.add(mediaPeerId);
+    },
+
+    /** Tells the peers of the room here that this one has left. */
+    tellClosed: ({ roomName, peerId }: Ended): void => tellLocal(roomName, closedMessage(peerId)),
+
+    /** The same for the peers on the other replicas. */
+    tellClosedElsewhere: ({ roomName, peerId, mediaPeerId }: Ended, by = others): Promise<void> =>
+      tellOthers(roomName, { message: closedMessage(peerId), aboutMediaPeerId: mediaPeerId }, by),
+
+    /** Forgets what it knows of a room that has no peer here any more. */
+    forgetRoom: (roomName: string): void => volumes.forget(roomName),
 
     /** Everything that a media node or another replica has for this replica's peers. A repeated batch does nothing. */
     handle(batch: MessageBatch): void {

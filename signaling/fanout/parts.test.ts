@@ -43,14 +43,54 @@ describe('the consumer filter', () => {
     ['lets all else pass', [{ method: 'peerClosed', data: { peerId: 'x' } }], [true]],
   ] as [string, PeerMessage[], boolean[]][])('%s', (_name, messages, want) => {
     const filter = createConsumerFilter(100);
-    expect(messages.map((message) => filter.admit(message))).toEqual(want);
+    expect(messages.map((message) => filter.admit(message) !== undefined)).toEqual(want);
   });
 
   it('remembers a bounded number of ended consumers', () => {
     const filter = createConsumerFilter(1);
     filter.admit(end('a'));
     filter.admit(end('b'));
-    expect([filter.admit(begin('a')), filter.admit(begin('b'))]).toEqual([true, false]);
+    expect([filter.admit(begin('a')), filter.admit(begin('b'))]).toEqual([begin('a'), undefined]);
+  });
+
+  const paused = (consumerId: string): PeerMessage => ({
+    method: 'consumerPaused',
+    data: { consumerId },
+  });
+  const resumed = (consumerId: string): PeerMessage => ({
+    method: 'consumerResumed',
+    data: { consumerId },
+  });
+  const announced = (messages: PeerMessage[], memory = 100): unknown[] => {
+    const filter = createConsumerFilter(memory);
+    return messages
+      .map((message) => filter.admit(message))
+      .flatMap((message) =>
+        message?.method === 'newConsumer' ? [message.data.producerPaused] : [],
+      );
+  };
+
+  it('puts what came before the announcement of a consumer into it', () => {
+    expect(announced([paused('a'), begin('a')])).toEqual([true]);
+    expect(announced([paused('a'), resumed('a'), begin('a')])).toEqual([false]);
+    expect(announced([paused('b'), begin('a')])).toEqual([undefined]);
+    expect(announced([paused('a'), paused('b'), begin('a'), begin('b')], 1)).toEqual([
+      undefined,
+      true,
+    ]);
+  });
+
+  it('tells of pauses of consumers that the client knows, and of no others', () => {
+    const filter = createConsumerFilter(100);
+    const messages = [paused('a'), begin('a'), paused('a'), resumed('a'), end('a'), paused('a')];
+    expect(messages.map((message) => filter.admit(message)?.method)).toEqual([
+      undefined,
+      'newConsumer',
+      'consumerPaused',
+      'consumerResumed',
+      'consumerClosed',
+      undefined,
+    ]);
   });
 });
 
@@ -88,6 +128,45 @@ describe('the resumer', () => {
       ['a', 'b', 'c'],
       ['d', 'e'],
     ]);
+    resumer.close();
+  });
+
+  it('leaves alone what the client pauses, before a call and before its repetition', async () => {
+    const calls: string[][] = [];
+    const resumer = createResumer({
+      resume: (ids) => {
+        calls.push(ids);
+        if (calls.length > 1) return Promise.resolve();
+        resumer.drop(['b']);
+        return Promise.reject(new ApiError('timed_out', 'as the test asked'));
+      },
+      retryMs: 5,
+      logger,
+    });
+    for (const id of ['a', 'b', 'c']) resumer.add(id);
+    resumer.drop(['a']);
+    await until(() => calls.length === 2);
+    expect(calls).toEqual([['b', 'c'], ['c']]);
+    resumer.add('d');
+    resumer.drop(['d']);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    resumer.add('e');
+    await until(() => calls.length === 3);
+    expect(calls[2]).toEqual(['e']);
+    resumer.close();
+  });
+
+  it('asks for no more than a call may name', async () => {
+    const sizes: number[] = [];
+    const resumer = createResumer({
+      resume: (ids) => Promise.resolve(sizes.push(ids.length)),
+      retryMs: 5,
+      logger,
+    });
+    for (let i = 0; i < 2100; i++) resumer.add(String(i));
+    await until(() => sizes.length === 3);
+    expect(sizes).toEqual([1000, 1000, 100]);
     resumer.close();
   });
 

@@ -8,12 +8,18 @@ export interface ResumerDeps {
   logger: Logger;
 }
 
+/** The media node takes no more ids in one call. */
+const maxIds = 1000;
+
 /**
  * Resumes the consumers that a client has answered for: one call for all answers of the same tick, and while a call is
  * under way the next ones gather. A failure that may pass is tried again, since what stays paused is a frozen picture.
+ * What the client pauses itself meanwhile stays paused.
  */
 export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
-  let waiting = new Set<string>();
+  const waiting = new Set<string>();
+  /** Those of the call that is under way. */
+  let asked = new Set<string>();
   let scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
   let running = false;
   let closed = false;
@@ -27,15 +33,17 @@ export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
   async function flush(): Promise<void> {
     scheduled = undefined;
     if (closed) return;
-    const ids = [...waiting];
-    waiting = new Set();
+    const ids = [...waiting].slice(0, maxIds);
+    for (const id of ids) waiting.delete(id);
+    if (ids.length === 0) return;
+    asked = new Set(ids);
     running = true;
     let retry = false;
     try {
       await resume(ids);
     } catch (error) {
       retry = isApiError(error) && error.retryable;
-      if (retry) for (const id of ids) waiting.add(id);
+      if (retry) for (const id of asked) waiting.add(id);
       logger.warn({ err: error, consumers: ids.length, retry }, 'consumers were not resumed');
     }
     running = false;
@@ -47,6 +55,13 @@ export function createResumer({ resume, retryMs, logger }: ResumerDeps) {
     add(consumerId: string): void {
       waiting.add(consumerId);
       schedule();
+    },
+    /** Leaves these to the client, who paused them. */
+    drop(consumerIds: string[]): void {
+      for (const id of consumerIds) {
+        waiting.delete(id);
+        asked.delete(id);
+      }
     },
     close(): void {
       closed = true;

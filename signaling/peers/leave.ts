@@ -5,7 +5,6 @@ import type { SignalingClient } from '../../common/clients/signaling.ts';
 import type { PeerRow, PeersRepository } from '../../common/db/repositories/peers.ts';
 import { isApiError } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
-import type { PeerMessage } from '../../common/wire/peer.ts';
 import type { SignalingConfig } from '../config.ts';
 import type { Dispatcher } from '../fanout/dispatcher.ts';
 import type { SignalingMetrics } from '../metrics.ts';
@@ -52,21 +51,15 @@ export function createLeaver(deps: LeaverDeps) {
     );
   }
 
-  const closedMessage = ({ peerId }: Departure): PeerMessage => ({
-    method: 'peerClosed',
-    data: { peerId },
-  });
-
   /**
    * Tells the room, unless a newer connection of the same peer has taken this one's place: whoever replaced it has told,
    * and a late word would remove the newer one.
    */
   async function tellRoom(departure: Departure, removed: boolean): Promise<void> {
-    const { roomName, peerId, joined } = departure;
-    if (!joined) return;
-    if (!removed && (await peers.find(roomName, peerId))) return;
-    dispatcher.tellLocal(roomName, closedMessage(departure));
-    await dispatcher.tellOthers(roomName, closedMessage(departure));
+    if (!departure.joined) return;
+    if (!removed && (await peers.find(departure.roomName, departure.peerId))) return;
+    dispatcher.tellClosed(departure);
+    await dispatcher.tellClosedElsewhere(departure);
   }
 
   async function removeWithRetries(departure: Departure): Promise<void> {
@@ -95,6 +88,7 @@ export function createLeaver(deps: LeaverDeps) {
    * there is. While Postgres is away the nodes and the peers here are told at once, and the row is deleted when it is back.
    */
   async function leave(departure: Departure): Promise<void> {
+    dispatcher.markEnded(departure.mediaPeerId);
     try {
       const removed = await peers.remove(departure.mediaPeerId);
       await Promise.all([closeAtNodes(departure), tellRoom(departure, removed)]);
@@ -102,7 +96,7 @@ export function createLeaver(deps: LeaverDeps) {
     } catch (error) {
       logger.warn({ err: error, mediaPeerId: departure.mediaPeerId }, 'leave goes on later');
       metrics.leaves.inc({ result: 'retried' });
-      if (departure.joined) dispatcher.tellLocal(departure.roomName, closedMessage(departure));
+      if (departure.joined) dispatcher.tellClosed(departure);
       inBackground(removeWithRetries(departure));
       await closeAtNodes(departure);
     }
@@ -135,10 +129,11 @@ export function createLeaver(deps: LeaverDeps) {
      */
     async replaced(row: PeerRow): Promise<void> {
       const departure = departureOf(row);
+      dispatcher.markEnded(departure.mediaPeerId);
       inBackground(closeAtNodes(departure));
       if (!departure.joined) return;
-      dispatcher.tellLocal(departure.roomName, closedMessage(departure));
-      await dispatcher.tellOthers(departure.roomName, closedMessage(departure), hastyOthers);
+      dispatcher.tellClosed(departure);
+      await dispatcher.tellClosedElsewhere(departure, hastyOthers);
     },
 
     /** Ends the retries, and waits for what is under way. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { until } from '../fixtures/client.ts';
+import { http } from '../fixtures/http.ts';
 import type { FakeMediaNode } from '../fixtures/media-node.ts';
 import { Platform, type ConfigPart, type Replica } from '../fixtures/platform.ts';
 import { TcpProxy } from '../fixtures/tcp-proxy.ts';
@@ -58,13 +59,14 @@ describe('several replicas', () => {
     replicaId: string,
     peerId: string,
     joined: boolean,
+    kind = 'WebSocket',
   ): Promise<string> => {
     const id = randomUUID();
     await platform.sql(
       `INSERT INTO media_peer (id, room_id, peer_id, kind, replica_id, producer_router_id, consumer_router_id,
          remote_address, grants, joined_at)
-       VALUES ($1, $2, $3, 'WebSocket', $4, $5, $6, '', '{}', $7)`,
-      [id, room, peerId, replicaId, `${room}-0`, `${room}-1`, joined ? new Date() : null],
+       VALUES ($1, $2, $3, $8, $4, $5, $6, '', '{}', $7)`,
+      [id, room, peerId, replicaId, `${room}-0`, `${room}-1`, joined ? new Date() : null, kind],
     );
     return id;
   };
@@ -127,6 +129,7 @@ describe('several replicas', () => {
       ['a', 'b', 'c'].map((peerId) => platform.joined(two, room, peerId)),
     );
     const ann = await platform.joined(one, room, 'ann');
+    const annsId = await idOf('ann');
     await ann.close();
     await Promise.all(others.map(closed));
     await until(() => third.bodies.length > 0);
@@ -134,7 +137,11 @@ describe('several replicas', () => {
       {
         batchId: expect.any(String),
         messages: [
-          { to: { roomId: room }, message: { method: 'peerClosed', data: { peerId: 'ann' } } },
+          {
+            to: { roomId: room },
+            message: { method: 'peerClosed', data: { peerId: 'ann' } },
+            aboutMediaPeerId: annsId,
+          },
         ],
       },
     ]);
@@ -206,6 +213,21 @@ describe('several replicas', () => {
     await ann.close();
   });
 
+  it('hand their broadcasters over when they stop', async () => {
+    const replica = await platform.replica();
+    const ann = await platform.joined(one, room, 'ann');
+    const [{ id: replicaId }] = (await platform.sql<{ id: string }>(
+      'SELECT id FROM signaling_replica WHERE url = $1',
+      [replica.internalUrl],
+    )) as [{ id: string }];
+    const camera = await insertPeer(replicaId, 'camera', true, 'Broadcaster');
+    await replica.close();
+    expect(await idOf('camera')).toBe(camera);
+    expect(ann.notificationsOf('peerClosed')).toEqual([]);
+    await ann.close();
+    await platform.sql('DELETE FROM media_peer WHERE id = $1', [camera]);
+  });
+
   it('take leave of a peer whose media nodes are dead or slow', async () => {
     const ann = await platform.joined(one, room, 'ann');
     const bob = await platform.joined(two, room, 'bob');
@@ -226,6 +248,29 @@ describe('several replicas', () => {
     await bob.close();
     await closed(ann);
     await ann.close();
+  });
+});
+
+describe('a single replica', () => {
+  it('takes leave of its broadcasters when it stops', async () => {
+    const platform = await Platform.create();
+    const node = await platform.node('Both');
+    await platform.room('room', [node]);
+    const replica = await platform.replica();
+    const token = await platform.token({ room: 'room', peer: 'camera' });
+    const made = await http(
+      `http://127.0.0.1:${replica.publicPort}`,
+      'POST /rooms/room/broadcasters',
+      {
+        token,
+        body: { peerId: 'camera', displayName: 'Camera', device: { name: 'test' } },
+      },
+    );
+    expect(made.status).toBeLessThan(300);
+    const [camera] = await platform.peerRows();
+    await replica.close();
+    expect(node.deleted).toContain(camera!.id);
+    await platform.close();
   });
 });
 

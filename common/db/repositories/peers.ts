@@ -142,6 +142,21 @@ export function createPeersRepository(knex: Knex) {
     remove: (id: string): Promise<boolean> =>
       query(async () => (await MediaPeerModel.query(knex).deleteById(id)) > 0),
 
+    /** Gives a replica's broadcasters, which need no socket, to another one that was alive within `deadAfterMs`. */
+    handOverBroadcasters: async (replicaId: string, deadAfterMs: number): Promise<void> => {
+      await query(async () => {
+        const heir = await SignalingReplicaModel.query(knex)
+          .whereNot({ id: replicaId })
+          .where('last_seen_at', '>', raw(`now() - ? * interval '1 millisecond'`, [deadAfterMs]))
+          .orderBy('last_seen_at', 'desc')
+          .first();
+        if (heir)
+          await MediaPeerModel.query(knex)
+            .where({ replica_id: replicaId, kind: 'Broadcaster' })
+            .patch({ replicaId: heir.id });
+      });
+    },
+
     find: (roomId: string, peerId: string): Promise<PeerRow | undefined> =>
       query(async () => (await rows(knex).where({ room_id: roomId, peer_id: peerId }))[0]),
 
