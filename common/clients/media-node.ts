@@ -202,13 +202,9 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         body,
         response: nothing,
       }),
-    closeConsumers: (
-      url: string,
-      transportId: string,
-      body: z.input<typeof closeConsumersRequest>,
-    ) =>
-      post(url, '/transports/:transportId/close_consumers', {
-        params: { transportId },
+    closeConsumers: (url: string, routerId: string, body: z.input<typeof closeConsumersRequest>) =>
+      post(url, '/router/:routerId/close_consumers', {
+        params: { routerId },
         body,
         response: nothing,
       }),

@@ -186,8 +186,16 @@ export const dataConsumerResponse = z.object({ dataConsumers: z.array(dataConsum
  * once, for a new producer in a room full of watchers.
  */
 export const routerConsumersRequest = z.object({
+  /** Those of the receivers, each once: most clients of a room are alike. */
+  capabilities: z.array(rtpCapabilities).max(5000).default([]),
   receivers: z
-    .array(z.object({ transportId: id, rtpCapabilities: rtpCapabilities.optional() }))
+    .array(
+      z.object({
+        transportId: id,
+        /** Which of `capabilities` it has; absent: it gets no media. */
+        capabilities: z.int().nonnegative().optional(),
+      }),
+    )
     .max(5000),
   producerIds: ids.default([]),
   dataProducerIds: ids.default([]),
@@ -227,12 +235,19 @@ export const createTransportRequest = z.discriminatedUnion('kind', [
 ]);
 
 /**
- * `POST /transports/:transportId/close_consumers` on the consumer service: undoes a half-way failure, whose answer may
- * have been lost, so by producer and not by consumer.
+ * `POST /router/:routerId/close_consumers` on the consumer service: undoes a half-way failure, whose answer may have been
+ * lost, so by producer and not by consumer.
  */
 export const closeConsumersRequest = z.object({
-  producerIds: ids.default([]),
-  dataProducerIds: ids.default([]),
+  receivers: z
+    .array(
+      z.object({
+        transportId: id,
+        producerIds: ids.default([]),
+        dataProducerIds: ids.default([]),
+      }),
+    )
+    .max(5000),
 });
 
 /** Who a call on one object is made for; an object of another peer is not found. Absent: by the platform itself. */

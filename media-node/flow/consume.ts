@@ -91,18 +91,30 @@ export class ConsumeFlow {
     return this.#locks.runAll(
       receivers.map(({ transportId }) => transportId),
       async () => {
-        const node = this.#ctx.nodes.at(router.node);
-        try {
-          await this.#pipe(node, router, offer);
-          const made = await createAt(node, router.routerId, receivers, offer);
-          await this.#record(receivers, made);
-          return made;
-        } catch (error) {
-          await this.#undo(node, receivers, offer);
-          throw error;
+        // When this fails, nothing is made yet that would have to be undone.
+        await this.#pipe(this.#ctx.nodes.at(router.node), router, offer);
+        const made: Made = { consumers: [], dataConsumers: [] };
+        for (const part of chunks(receivers, this.#ctx.config.consume.maxReceivers)) {
+          const { consumers, dataConsumers } = await this.#make(router, part, offer);
+          made.consumers.push(...consumers);
+          made.dataConsumers.push(...dataConsumers);
         }
+        return made;
       },
     );
+  }
+
+  /** Steps 3 and 4. */
+  async #make(router: RouterAddress, receivers: Receiver[], offer: Offer): Promise<Made> {
+    const node = this.#ctx.nodes.at(router.node);
+    try {
+      const made = await createAt(node, router.routerId, receivers, offer);
+      await this.#record(receivers, made);
+      return made;
+    } catch (error) {
+      await this.#undo(router, receivers, offer);
+      throw error;
+    }
   }
 
   /** Step 2: what is on another router goes through the pipe of the two routers, once. */
@@ -179,18 +191,14 @@ export class ConsumeFlow {
   }
 
   /** The far side may have made consumers although its answer was lost. What can't be undone now, the sweep finds. */
-  async #undo(node: MediaNode, receivers: Receiver[], offer: Offer): Promise<void> {
+  async #undo(router: RouterAddress, receivers: Receiver[], offer: Offer): Promise<void> {
     try {
       const pairs = await this.#ctx.repository.unrecorded(
         receivers.map(({ transportId }) => transportId),
         offer.producers.map(({ id }) => id),
         offer.dataProducers.map(({ id }) => id),
       );
-      await Promise.all(
-        pairs.map(({ transportId, producerIds, dataProducerIds }) =>
-          node.closeConsumers(transportId, { producerIds, dataProducerIds }),
-        ),
-      );
+      await this.#ctx.nodes.at(router.node).closeConsumers(router.routerId, { receivers: pairs });
     } catch (error) {
       this.#ctx.logger.warn({ why: messageOf(error) }, 'a failed consume is not undone yet');
     }
@@ -231,10 +239,7 @@ async function createAt(
   if (!only) return { consumers: [], dataConsumers: [] };
   if (more.length > 0)
     return node.createRouterConsumers(routerId, {
-      receivers: receivers.map(({ transportId, grants, rtpCapabilities }) => ({
-        transportId,
-        ...(grants.subscribe && rtpCapabilities ? { rtpCapabilities } : {}),
-      })),
+      ...withCapabilities(receivers),
       producerIds,
       dataProducerIds,
     });
@@ -249,6 +254,30 @@ async function createAt(
       : { dataConsumers: [] };
   return { consumers, dataConsumers };
 }
+
+/** The receivers as they are sent: what their clients can receive is large, and the same for most. */
+function withCapabilities(receivers: Receiver[]) {
+  const indices = new Map<string, number>();
+  const capabilities: RtpCapabilities[] = [];
+  const indexOf = (rtpCapabilities: RtpCapabilities): number => {
+    const key = JSON.stringify(rtpCapabilities);
+    const index = indices.get(key) ?? capabilities.push(rtpCapabilities) - 1;
+    indices.set(key, index);
+    return index;
+  };
+  return {
+    receivers: receivers.map(({ transportId, grants, rtpCapabilities }) => ({
+      transportId,
+      ...(grants.subscribe && rtpCapabilities ? { capabilities: indexOf(rtpCapabilities) } : {}),
+    })),
+    capabilities,
+  };
+}
+
+const chunks = <T>(items: T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, n) =>
+    items.slice(n * size, (n + 1) * size),
+  );
 
 /** Whether a failure only says that the receiver has left meanwhile. */
 export const receiverGone = (error: unknown): boolean =>

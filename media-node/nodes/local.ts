@@ -77,11 +77,13 @@ function flowSteps(ctx: NodeContext, flow: ConsumeFlow): FlowSteps {
     createDataConsumers: async (transportId, { dataProducerIds }) => ({
       dataConsumers: await data(receiving(transportId), dataProducerIds),
     }),
-    async createRouterConsumers(routerId, { receivers, producerIds, dataProducerIds }) {
+    async createRouterConsumers(routerId, body) {
+      const { capabilities, receivers, producerIds, dataProducerIds } = body;
       const { transports } = registry.router(routerId);
       // A receiver that has left meanwhile is left out.
-      const live = receivers.flatMap(({ transportId, rtpCapabilities }) => {
+      const live = receivers.flatMap(({ transportId, capabilities: index }) => {
         const transport = transports.get(transportId);
+        const rtpCapabilities = index === undefined ? undefined : capabilities[index];
         return transport?.direction === 'consumer' ? [{ transport, rtpCapabilities }] : [];
       });
       const made = await Promise.all(
@@ -95,9 +97,12 @@ function flowSteps(ctx: NodeContext, flow: ConsumeFlow): FlowSteps {
         dataConsumers: made.flatMap(({ dataConsumers }) => dataConsumers),
       };
     },
-    async closeConsumers(transportId, body) {
-      const transport = registry.transports.get(transportId);
-      if (transport) await closeConsumers(transport, body);
+    async closeConsumers(routerId, { receivers }) {
+      const transports = registry.routers.get(routerId)?.transports;
+      for (const { transportId, ...producers } of receivers) {
+        const transport = transports?.get(transportId);
+        if (transport) await closeConsumers(transport, producers);
+      }
     },
   };
 }

@@ -54,10 +54,7 @@ export interface MediaNode {
     routerId: string,
     body: Out<typeof wire.routerConsumersRequest>,
   ): Promise<Out<typeof wire.routerConsumersResponse>>;
-  closeConsumers(
-    transportId: string,
-    body: Out<typeof wire.closeConsumersRequest>,
-  ): Promise<unknown>;
+  closeConsumers(routerId: string, body: Out<typeof wire.closeConsumersRequest>): Promise<unknown>;
 
   // The upkeep of a pipe.
   pipeState(transportId: string, body: Out<typeof wire.pipeStateRequest>): Promise<unknown>;

@@ -147,7 +147,7 @@ const flow = {
   },
   closeConsumers: {
     method: 'POST',
-    path: '/transports/:transportId/close_consumers',
+    path: '/router/:routerId/close_consumers',
     summary: 'Undoes the creation of consumers',
     body: wire.closeConsumersRequest,
     response: nothing,

@@ -102,7 +102,7 @@ function flowSteps({ local }: HandlerParts): Pick<EndpointHandlers, FlowNames> {
     createConsumers: (params, body) => local.createConsumers(transportId(params), body),
     createDataConsumers: (params, body) => local.createDataConsumers(transportId(params), body),
     createRouterConsumers: (params, body) => local.createRouterConsumers(routerId(params), body),
-    closeConsumers: (params, body) => local.closeConsumers(transportId(params), body),
+    closeConsumers: (params, body) => local.closeConsumers(routerId(params), body),
   };
 }
 
