@@ -3,7 +3,7 @@ import type { RtpCapabilities } from 'mediasoup/types';
 import type { RtpCapabilities as WireRtpCapabilities } from '../../common/wire/rtp.ts';
 import type { ConsumerInfo, DataConsumerInfo } from '../../common/wire/peer.ts';
 import { tell, type NodeContext } from '../context.ts';
-import { askMediasoup } from './errors.ts';
+import { makeOn } from './errors.ts';
 import {
   useSource,
   type LiveConsumer,
@@ -17,7 +17,7 @@ import { mergeScore } from './scores.ts';
  * The consumer of a source on a transport of this node: made paused where the capabilities allow it, once however many
  * ask at once.
  *
- * @returns undefined when the source is gone or can't be consumed
+ * @returns undefined when the source or the transport is gone, or the source can't be consumed
  */
 export async function createConsumer(
   ctx: NodeContext,
@@ -62,7 +62,7 @@ async function makeConsumer(
   if (!router.canConsume({ producerId, rtpCapabilities })) return undefined;
   const leave = useSource(source);
   try {
-    const consumer = await askMediasoup('rtpCapabilities', () =>
+    const consumer = await makeOn(transport.transport, 'rtpCapabilities', () =>
       transport.transport.consume({
         producerId,
         rtpCapabilities,
@@ -91,7 +91,7 @@ async function makeConsumer(
     return live;
   } catch (error) {
     leave();
-    if (source.producer.closed) return undefined;
+    if (source.producer.closed || transport.transport.closed) return undefined;
     throw error;
   }
 }
@@ -157,7 +157,7 @@ async function makeDataConsumer(
 ): Promise<LiveDataConsumer | undefined> {
   const leave = useSource(source);
   try {
-    const consumer = await askMediasoup('consumeData', () =>
+    const consumer = await makeOn(transport.transport, 'consumeData', () =>
       transport.transport.consumeData({ dataProducerId: source.producer.id }),
     );
     const live = { id: consumer.id, transport, source, consumer, createdAt: Date.now() };
@@ -183,7 +183,7 @@ async function makeDataConsumer(
     return live;
   } catch (error) {
     leave();
-    if (source.producer.closed) return undefined;
+    if (source.producer.closed || transport.transport.closed) return undefined;
     throw error;
   }
 }

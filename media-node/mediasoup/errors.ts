@@ -1,6 +1,6 @@
 import { errors } from 'mediasoup';
 
-import { ApiError, messageOf } from '../../common/errors.ts';
+import { ApiError, isApiError, messageOf } from '../../common/errors.ts';
 
 /**
  * Runs a mediasoup call that acts on what a client or another service sent. mediasoup checks what the values mean: what
@@ -19,4 +19,28 @@ export async function askMediasoup<T>(what: string, work: () => Promise<T>): Pro
       throw new ApiError('not_found', `${what}: ${error.message}`, { cause: error });
     throw new ApiError('invalid_request', `${what}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/**
+ * Makes something on a transport. mediasoup does not look whether the transport was closed while its worker was at it:
+ * what it gives then would stay open for good.
+ *
+ * @throws {ApiError} `transport_not_found` when the transport was closed meanwhile
+ */
+export async function makeOn<T extends { close(): void }>(
+  transport: { readonly closed: boolean },
+  what: string,
+  make: () => Promise<T>,
+): Promise<T> {
+  const gone = (cause?: unknown): ApiError =>
+    new ApiError('transport_not_found', `${what}: the transport was closed`, { cause });
+  let made: T;
+  try {
+    made = await askMediasoup(what, make);
+  } catch (error) {
+    throw transport.closed && !isApiError(error, 'node_unavailable') ? gone(error) : error;
+  }
+  if (!transport.closed) return made;
+  made.close();
+  throw gone();
 }

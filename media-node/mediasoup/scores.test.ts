@@ -32,6 +32,15 @@ describe('mergeScore', () => {
     expect(mergeScore(perfect, scores, layer)).toEqual(want);
   });
 
+  it('takes the one stream of all spatial layers', () => {
+    const svc = { score: 9, producerScore: 10, producerScores: [10] };
+    expect(mergeScore(svc, origin(7), 2)).toEqual({
+      ...svc,
+      producerScore: 7,
+      producerScores: [7],
+    });
+  });
+
   it('never says more than the pipe does', () => {
     const poor = { score: 9, producerScore: 2, producerScores: [2] };
     expect(mergeScore(poor, origin(10), 0)).toEqual(poor);

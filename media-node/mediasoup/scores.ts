@@ -16,10 +16,12 @@ export function mergeScore(
   const producerScores = score.producerScores.map((own, index) =>
     Math.min(own, byEncoding.get(index) ?? 0),
   );
-  const ofStream = byEncoding.get(spatialLayer ?? 0) ?? 0;
+  // With SVC all spatial layers are in one stream.
+  const [first, ...others] = origin;
+  const ofStream = others.length === 0 ? first?.score : byEncoding.get(spatialLayer ?? 0);
   return {
     score: score.score,
-    producerScore: Math.min(score.producerScore, ofStream),
+    producerScore: Math.min(score.producerScore, ofStream ?? 0),
     producerScores,
   };
 }

@@ -16,25 +16,16 @@ import type {
 } from '../../common/wire/media-node.ts';
 import type { NodeContext } from '../context.ts';
 import { tellScore } from '../mediasoup/consumers.ts';
-import { askMediasoup } from '../mediasoup/errors.ts';
+import { makeOn } from '../mediasoup/errors.ts';
 import type { DataSource, LiveRouter, Source } from '../mediasoup/objects.ts';
 import type { MediaNode } from '../nodes/nodes.ts';
+import { OriginStates } from './origin-states.ts';
 import { PipedSet } from './piped-set.ts';
 import { farEndGone } from './state-sender.ts';
 
 type Answer = z.output<typeof pipeConsumeResponse>['consumers'][number];
 type DataAnswer = z.output<typeof pipeConsumeDataResponse>['dataConsumers'][number];
 type State = z.output<typeof pipeStateRequest>;
-
-/** What the origin says of a producer, with the number of the update that said so: the newest counts. */
-interface Known {
-  sequence: number;
-  closed: boolean;
-  paused: boolean;
-  score: ProducerScore[];
-  /** Pausing and resuming happen one after another. */
-  applied: Promise<void>;
-}
 
 interface DestinationPipeParts {
   router: LiveRouter;
@@ -51,7 +42,9 @@ export class DestinationPipe {
   readonly #sourceTransportId: string;
   readonly #media: PipedSet<Source>;
   readonly #data: PipedSet<DataSource>;
-  readonly #known = new Map<string, Known>();
+  readonly #states: OriginStates;
+  /** Closed at the origin while they are on their way here. */
+  readonly #closedData = new Set<string>();
   readonly #ctx: NodeContext;
   #sequence = 0;
   #heardAt = Date.now();
@@ -65,6 +58,9 @@ export class DestinationPipe {
     this.#sourceTransportId = parts.sourceTransportId;
     this.#media = new PipedSet(parts.router.sources);
     this.#data = new PipedSet(parts.router.dataSources);
+    this.#states = new OriginStates(this.#media, ({ consumers }) => {
+      for (const consumer of consumers) tellScore(ctx, consumer);
+    });
   }
 
   get id(): string {
@@ -97,9 +93,12 @@ export class DestinationPipe {
   async applyState({ sequence, producers, closedDataProducerIds }: State): Promise<void> {
     this.#heardAt = Date.now();
     for (const { producerId, ...state } of producers)
-      this.#learn(producerId, sequence, { ...state, score: state.score as ProducerScore[] });
-    for (const id of closedDataProducerIds) this.#data.get(id)?.producer.close();
-    for (const { producerId } of producers) await this.#known.get(producerId)?.applied;
+      this.#states.learn(producerId, sequence, { ...state, score: state.score as ProducerScore[] });
+    for (const id of closedDataProducerIds) {
+      if (this.#data.isBringing(id)) this.#closedData.add(id);
+      this.#data.get(id)?.producer.close();
+    }
+    for (const { producerId } of producers) await this.#states.applied(producerId);
   }
 
   /** Lets go of what nobody has watched for long, and of the pipe when nothing is left in it. */
@@ -167,15 +166,40 @@ export class DestinationPipe {
       .catch(() => undefined);
   }
 
+  #giveBack(producerIds: string[], dataProducerIds: string[]): void {
+    this.#ctx.background('pipes: undo', () => this.#release(producerIds, dataProducerIds));
+  }
+
+  /** Those that can't be produced here, which are left out: the others stay. */
+  async #failing<T>(answers: T[], produce: (answer: T) => Promise<void>): Promise<T[]> {
+    const failed: T[] = [];
+    const produceOne = async (answer: T): Promise<void> => {
+      try {
+        await produce(answer);
+      } catch (error) {
+        this.#ctx.logger.warn({ err: error, pipe: this.id }, 'not brought through the pipe');
+        failed.push(answer);
+      }
+    };
+    await Promise.all(answers.map(produceOne));
+    this.#requireOpen();
+    return failed;
+  }
+
   async #bring(producerIds: string[]): Promise<void> {
     const sequence = ++this.#sequence;
     try {
       const { consumers, stateSequence } = await this.#ask((node) =>
         node.pipeConsume(this.#sourceTransportId, { producerIds, sequence }),
       );
-      await Promise.all(consumers.map((answer) => this.#produce(answer, stateSequence)));
+      const failed = await this.#failing(consumers, (one) => this.#produce(one, stateSequence));
+      if (failed.length > 0)
+        this.#giveBack(
+          failed.map(({ producerId }) => producerId),
+          [],
+        );
     } catch (error) {
-      this.#ctx.background('pipes: undo', () => this.#release(producerIds, []));
+      this.#giveBack(producerIds, []);
       throw error;
     }
   }
@@ -186,10 +210,17 @@ export class DestinationPipe {
       const { dataConsumers } = await this.#ask((node) =>
         node.pipeConsumeData(this.#sourceTransportId, { dataProducerIds, sequence }),
       );
-      await Promise.all(dataConsumers.map((answer) => this.#produceData(answer)));
+      const failed = await this.#failing(dataConsumers, (one) => this.#produceData(one));
+      if (failed.length > 0)
+        this.#giveBack(
+          [],
+          failed.map(({ dataProducerId }) => dataProducerId),
+        );
     } catch (error) {
-      this.#ctx.background('pipes: undo', () => this.#release([], dataProducerIds));
+      this.#giveBack([], dataProducerIds);
       throw error;
+    } finally {
+      for (const id of dataProducerIds) this.#closedData.delete(id);
     }
   }
 
@@ -206,7 +237,7 @@ export class DestinationPipe {
 
   async #produce(answer: Answer, stateSequence: number): Promise<void> {
     const { producerId: id, kind, paused, peerId, mediaPeerId, appData } = answer;
-    const producer = await askMediasoup('pipe', () =>
+    const producer = await makeOn(this.transport, 'pipe', () =>
       this.transport.produce({
         kind,
         rtpParameters: answer.rtpParameters as RtpParameters,
@@ -224,65 +255,34 @@ export class DestinationPipe {
       consumers: new Set(),
       originScore: score,
     };
-    this.#requireOpen();
     this.#media.add(source);
     producer.observer.once('close', () => {
       this.#media.remove(id);
-      this.#known.delete(id);
+      this.#states.forget(id);
       this.#usedAt = Date.now();
     });
-    this.#learn(id, stateSequence, { closed: false, paused, score });
-    await this.#apply(id);
+    this.#states.learn(id, stateSequence, { closed: false, paused, score });
+    await this.#states.apply(id);
   }
 
   async #produceData(answer: DataAnswer): Promise<void> {
     const { dataProducerId: id, label, protocol, peerId, mediaPeerId, appData } = answer;
-    const producer = await askMediasoup('pipe', () =>
+    const producer = await makeOn(this.transport, 'pipe', () =>
       this.transport.produceData({
         sctpStreamParameters: answer.sctpStreamParameters as SctpStreamParameters,
         label,
         protocol,
       }),
     );
-    this.#requireOpen();
     this.#data.add({ id, producer, peerId, mediaPeerId, appData, users: 0 });
     producer.observer.once('close', () => {
       this.#data.remove(id);
       this.#usedAt = Date.now();
     });
+    if (this.#closedData.has(id)) producer.close();
   }
 
   #requireOpen(): void {
     if (this.closed) throw new ApiError('far_side_failed', 'the pipe was closed meanwhile');
-  }
-
-  /** Takes over what the origin says, unless something newer is known; also of one that is still on its way here. */
-  #learn(id: string, sequence: number, state: Pick<Known, 'closed' | 'paused' | 'score'>): void {
-    const known = this.#known.get(id);
-    if (known && known.sequence > sequence) return;
-    if (!this.#media.get(id) && !this.#media.isBringing(id)) return;
-    const applied = known?.applied ?? Promise.resolve();
-    this.#known.set(id, { ...state, sequence, applied });
-    if (this.#media.get(id)) void this.#apply(id);
-  }
-
-  /** Brings the piped producer to what is known of its origin. Never rejects. */
-  #apply(id: string): Promise<void> {
-    const known = this.#known.get(id);
-    if (!known) return Promise.resolve();
-    known.applied = known.applied.then(async () => {
-      const source = this.#media.get(id);
-      const newest = this.#known.get(id);
-      if (!source || !newest) return;
-      const { producer } = source;
-      // A producer that is closed meanwhile needs nothing any more.
-      if (newest.closed) producer.close();
-      else if (newest.paused && !producer.paused) await producer.pause().catch(() => undefined);
-      else if (!newest.paused && producer.paused) await producer.resume().catch(() => undefined);
-      if (JSON.stringify(source.originScore) === JSON.stringify(newest.score)) return;
-      source.originScore = newest.score;
-      for (const consumer of source.consumers) tellScore(this.#ctx, consumer);
-    });
-    return known.applied;
   }
 }

@@ -22,6 +22,7 @@ export class PipedSet<S extends Source | DataSource> {
    * @returns the ids that are here now
    */
   async ensure(ids: string[], bring: (missing: string[]) => Promise<void>): Promise<string[]> {
+    this.#touch(ids);
     const missing = ids.filter((id) => !this.#entries.has(id) && !this.#bringing.has(id));
     if (missing.length > 0) {
       const batch = bring(missing).finally(() => {
@@ -29,8 +30,18 @@ export class PipedSet<S extends Source | DataSource> {
       });
       for (const id of missing) this.#bringing.set(id, batch);
     }
-    for (const id of ids) await this.#bringing.get(id);
+    // All at once: one that fails while another is waited for would go unhandled, and take the process down.
+    await Promise.all(new Set(ids.flatMap((id) => this.#bringing.get(id) ?? [])));
+    this.#touch(ids);
     return ids.filter((id) => this.#entries.has(id));
+  }
+
+  /** What was just asked for is about to be used. */
+  #touch(ids: string[]): void {
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (entry) entry.idleSince = Date.now();
+    }
   }
 
   add(source: S): void {
