@@ -34,6 +34,9 @@ describe('the media node’s configuration', () => {
     for (const section of [
       'pipes',
       'sweep',
+      'peers',
+      'rows',
+      'registration',
       'notifications',
       'httpClient',
       'audioLevels',

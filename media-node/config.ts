@@ -74,7 +74,9 @@ const rtc = z.strictObject({
     .default(30)
     .describe('silence after which ICE counts as disconnected, in seconds; 0: never'),
   transportsPerPeer: count(8, 'most transports that one peer may have on this node'),
-  workerRestartBackoffMs: ms(500, 'pause before a dead worker is replaced; doubles up to 30 s'),
+  workerRestartBackoffMs: ms(500, 'pause before a dead worker is replaced; doubles each time'),
+  workerRestartMaxBackoffMs: ms(30_000, 'longest pause before a dead worker is replaced'),
+  keyFrameRequestDelayMs: ms(1_000, 'least time between two key frame requests to one producer'),
   cpuSampleMs: ms(2_000, 'how often the workers’ CPU use is measured'),
   logLevel: z
     .enum(['debug', 'warn', 'error', 'none'])
@@ -86,9 +88,14 @@ const rtc = z.strictObject({
 const pipes = z
   .strictObject({
     idleMs: ms(30_000, 'how long a piped producer that nobody watches, or an empty pipe, is kept'),
-    stateRetryMs: ms(200, 'pause before a failed state update is repeated; doubles up to 5 s'),
+    stateRetryMs: ms(200, 'pause before a failed state update is repeated; doubles each time'),
+    stateMaxRetryMs: ms(5_000, 'longest pause before a failed state update is repeated'),
     demandIntervalMs: ms(10_000, 'how often a destination tells the source what it still needs'),
     lostAfterMs: ms(60_000, 'silence of the far end after which a pipe is closed'),
+    releasedMemoryMs: ms(
+      120_000,
+      'how long a released far end is remembered, so that a late creation does not outlive it',
+    ),
   })
   .prefault({});
 
@@ -136,13 +143,35 @@ export const mediaNodeConfig = z.strictObject({
     .strictObject({
       intervalMs: ms(15_000, 'how often tables and live objects are compared'),
       graceMs: ms(20_000, 'age below which an object or row is left alone'),
+      refusedMs: ms(600_000, 'how long a producer that can’t be consumed is not tried again'),
+    })
+    .prefault({}),
+  peers: z
+    .strictObject({
+      closedMemoryMs: ms(
+        600_000,
+        'how long a closed peer is remembered, so that what was under way for it makes nothing new',
+      ),
+    })
+    .prefault({}),
+  rows: z
+    .strictObject({
+      gatherMs: ms(20, 'how long rows to delete are gathered before they go in one statement'),
+      settleMs: ms(500, 'how long a call waits for the rows of what it closed'),
     })
     .prefault({}),
   notifications: z
     .strictObject({
-      retryMs: ms(100, 'pause before a failed batch is repeated; doubles up to 5 s'),
+      retryMs: ms(100, 'pause before a failed batch is repeated; doubles each time'),
+      maxRetryMs: ms(5_000, 'longest pause before a failed batch is repeated'),
       maxAgeMs: ms(30_000, 'age after which an undeliverable message is dropped'),
       maxBatch: count(500, 'most messages in one request'),
+      shutdownShare: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.2)
+        .describe('share of the shutdown time that messages to clients may take'),
       replicaCacheMs: ms(2_000, 'how long the list of a room’s signaling replicas is used'),
       maxBatchBytes: count(4_194_304, 'most bytes of messages in one request'),
       maxQueue: count(50_000, 'most messages that wait for one replica'),
@@ -156,7 +185,8 @@ export const mediaNodeConfig = z.strictObject({
     .prefault({}),
   registration: z
     .strictObject({
-      retryMs: ms(500, 'pause before registering is tried again; doubles up to 10 s'),
+      retryMs: ms(500, 'pause before registering is tried again; doubles each time'),
+      maxRetryMs: ms(10_000, 'longest pause before registering is tried again'),
     })
     .prefault({}),
   metrics: z

@@ -24,7 +24,7 @@ export interface MediaNodeMetrics extends ServiceMetrics {
   pipes: Gauge<'end'>;
   outboxDepth: Gauge;
   workersAlive: Gauge;
-  workerCpu: Gauge<'worker'>;
+  workerCpu: Counter<'worker'>;
 }
 
 export function createMediaNodeMetrics(): MediaNodeMetrics {
@@ -82,9 +82,9 @@ export function createMediaNodeMetrics(): MediaNodeMetrics {
     pipes: gauge('pipes', 'Ends of pipes by end (source or destination).', ['end']),
     outboxDepth: gauge('outbox_messages', 'Messages for clients that wait to be sent.', []),
     workersAlive: gauge('workers', 'Media workers that run.', []),
-    workerCpu: gauge(
-      'worker_cpu_seconds',
-      'CPU time of each media worker’s place since the start, over restarts.',
+    workerCpu: counter(
+      'worker_cpu_seconds_total',
+      'CPU time of each media worker’s place, over restarts.',
       ['worker'],
     ),
   };
@@ -137,8 +137,6 @@ function observeObjects({ metrics, registry, sourcePipes, destinationPipes }: No
 function observeWorkers({ metrics, workers, outbox }: NodeContext): void {
   metrics.workersAlive.set(workers.alive);
   metrics.outboxDepth.set(outbox.depth);
-  for (const { index, cpuSeconds } of workers.slots)
-    metrics.workerCpu.set({ worker: String(index) }, cpuSeconds);
 }
 
 interface Countable {

@@ -5,10 +5,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import { createServiceTokenSigner } from '../common/auth/service-token.ts';
 import { instanceIdHeader } from '../common/http/client.ts';
 import { nodeStatus } from '../common/wire/media-node.ts';
+import type { RtpCapabilities } from '../common/wire/rtp.ts';
 import { until } from '../testing/until.ts';
 import { serviceSecret } from './fixtures/config.ts';
+import { audio } from './fixtures/rtp.ts';
 import { Platform, type TestNode } from './fixtures/platform.ts';
 import { TcpProxy } from './fixtures/tcp-proxy.ts';
+import { createConsumer } from './mediasoup/consumers.ts';
+import { produce } from './mediasoup/producers.ts';
 import { contract, peerEndpoints } from './routes/contract.ts';
 
 jest.setTimeout(120_000);
@@ -288,7 +292,56 @@ describe('a media node', () => {
       peer.call('connectWebRtcTransport', { transportId, dtlsParameters: { role, fingerprints } });
     await Promise.all([connect('client'), connect('client')]);
     await connect('client');
-    await expect(connect('server')).rejects.toMatchObject({ code: 'conflict' });
+    await expect(connect('server')).rejects.toMatchObject({ code: 'already_connected' });
+  });
+
+  it('gives a sending transport again that is not used yet', async () => {
+    const room = await platform.room(node, node);
+    const peer = await room.join();
+    const create = async () =>
+      (await peer.call('createWebRtcTransport', { direction: 'producer' })).transportId;
+    expect(await Promise.all([create(), create()])).toEqual([peer.sendingId, peer.sendingId]);
+    await peer.publish('audio');
+    const [one, other] = await Promise.all([create(), create()]);
+    expect(one).toBe(other);
+    expect(one).not.toBe(peer.sendingId);
+    expect(node.ctx.registry.transportsOf(peer.id)).toHaveLength(3);
+  });
+
+  it('tells a peer of a producer that ended without its doing', async () => {
+    const room = await platform.room(node, node);
+    const peer = await room.join();
+    const producerId = await peer.publish('audio');
+    node.ctx.registry.transport(peer.sendingId).transport.close();
+    await until('producerClosed', () => peer.told('producerClosed').length === 1);
+    expect(peer.told('producerClosed')).toEqual([{ producerId }]);
+  });
+
+  it('keeps nothing that was made on a transport that closed meanwhile', async () => {
+    const room = await platform.room(node, node);
+    const [speaker, watcher] = [await room.join(), await room.join()];
+    const { ctx } = node;
+    const { sources } = ctx.registry.router(room.producer.routerId);
+    const producerId = await speaker.publish('audio');
+    await until('the consumer', () => watcher.told('newConsumer').length === 1);
+    const source = sources.get(producerId)!;
+
+    const late = await room.join();
+    const receiving = ctx.registry.transport(late.receivingId);
+    await until('its consumer', () => source.users === 2);
+    const capabilities = receiving.router.router.rtpCapabilities as RtpCapabilities;
+    (await receiving.consuming.get(source))?.consumer.close();
+    const consuming = createConsumer(ctx, receiving, producerId, capabilities);
+    receiving.transport.close();
+    expect(await consuming).toBeUndefined();
+    expect([source.users, source.consumers.size]).toEqual([1, 1]);
+
+    const sending = ctx.registry.transport(late.sendingId);
+    const producing = produce(ctx, sending, { ...audio(), paused: false, appData: {} });
+    sending.transport.close();
+    await expect(producing).rejects.toMatchObject({ code: 'transport_not_found' });
+    expect(sources.size).toBe(1);
+    expect(ctx.registry.producers.size).toBe(1);
   });
 
   it('says why mediasoup refuses what a client publishes', async () => {
@@ -312,10 +365,10 @@ describe('a media node', () => {
     const peer = await room.connect();
     const { transportsPerPeer } = node.ctx.config.rtc;
     for (let n = 0; n < transportsPerPeer; n++)
-      await peer.call('createWebRtcTransport', { direction: 'producer' });
+      await peer.call('createPlainTransport', { direction: 'producer' });
     await expect(
-      peer.call('createWebRtcTransport', { direction: 'producer' }),
-    ).rejects.toMatchObject({ code: 'invalid_request' });
+      peer.call('createPlainTransport', { direction: 'producer' }),
+    ).rejects.toMatchObject({ code: 'too_many_transports' });
   });
 
   it('loses one worker’s rooms alone, says so, and replaces the worker', async () => {

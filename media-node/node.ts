@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 
 import type { Knex } from 'knex';
 
@@ -31,6 +31,7 @@ import { Registration } from './registration.ts';
 import { createHandlers } from './routes/handlers.ts';
 import { createRoutes } from './routes/routes.ts';
 import { RowReaper } from './rows/reaper.ts';
+import { answerStarting } from './starting.ts';
 import { Sweep } from './sweep/sweep.ts';
 
 /** A running media node. */
@@ -44,14 +45,15 @@ export interface MediaNodeServer {
 }
 
 /**
- * Starts a media node. It serves as soon as its workers run; while Postgres is away, what needs it fails with
+ * Starts a media node. It serves as soon as its workers run, and says so before; while Postgres is away, what needs it fails with
  * `store_unavailable`.
  */
 export async function startMediaNode(
   config: MediaNodeConfig,
   logger: Logger,
 ): Promise<MediaNodeServer> {
-  const server = createServer();
+  let handle: RequestListener = answerStarting;
+  const server = createServer((request, response) => handle(request, response));
   const port = await listen(server, config.listen);
   const self = {
     instanceId: randomUUID(),
@@ -65,8 +67,8 @@ export async function startMediaNode(
     throw error;
   }
   const { ctx, app, sweep } = node;
-  const handle = app.callback();
-  server.on('request', (request, response) => void handle(request, response));
+  const answer = app.callback();
+  handle = (request, response) => void answer(request, response);
   ctx.background('register', () => node.registration.keepTrying());
   logger.info({ ...self, port, workers: config.rtc.workers }, 'media node started');
 
@@ -84,9 +86,6 @@ export async function startMediaNode(
   return { port, ctx, sweep, knex: node.knex, close: () => (closing ??= close()) };
 }
 
-/** How much of the shutdown time messages to clients may take. */
-const outboxShare = 0.2;
-
 async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContext['self']) {
   const metrics = createMediaNodeMetrics();
   const knex = createKnex(config.database);
@@ -102,12 +101,13 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     ...http,
     config: { ...config.httpClient, retries: 0 },
   });
-  const registry = new Registry();
+  const registry = new Registry(config.peers);
   const background = inBackground(logger);
   const workers = await WorkerPool.create({
     config: config.rtc,
     logger,
     onDied: () => metrics.workerRestarts.inc(),
+    onCpuUsed: (index, seconds) => metrics.workerCpu.inc({ worker: String(index) }, seconds),
     loadOf: (index) => loadOf(registry, index),
   }).catch(async (error: unknown) => {
     await knex.destroy();
@@ -123,7 +123,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     repository,
     registry,
     workers,
-    rows: new RowReaper(repository, logger),
+    rows: new RowReaper({ config: config.rows, repository, logger }),
     outbox: new Outbox({
       config: config.notifications,
       logger,
@@ -163,7 +163,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     await sweep.close();
     for (const { router } of registry.routers.values()) router.close();
     await workers.close();
-    await ctx.outbox.close(config.shutdownTimeoutMs * outboxShare);
+    await ctx.outbox.close(config.shutdownTimeoutMs * config.notifications.shutdownShare);
     await background.settled();
     await ctx.rows.flush();
     await registration.close();

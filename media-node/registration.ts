@@ -7,8 +7,6 @@ import type { NodeAddress } from '../common/wire/media-node.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { version } from './status.ts';
 
-const maxRetryMs = 10_000;
-
 export interface RegistrationDeps {
   config: MediaNodeConfig;
   logger: Logger;
@@ -47,7 +45,8 @@ export class Registration {
 
   /** Registers in the background, with growing pauses, until it succeeds. */
   async keepTrying(): Promise<void> {
-    let pause = this.#deps.config.registration.retryMs;
+    const { retryMs, maxRetryMs } = this.#deps.config.registration;
+    let pause = retryMs;
     while (!this.#stop.signal.aborted) {
       try {
         await this.register();

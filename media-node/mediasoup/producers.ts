@@ -4,7 +4,7 @@ import { isForeignKeyViolation } from '../../common/db/knex.ts';
 import { ApiError } from '../../common/errors.ts';
 import type { PeerRequest } from '../../common/wire/peer.ts';
 import { tell, type NodeContext } from '../context.ts';
-import { askMediasoup } from './errors.ts';
+import { makeOn } from './errors.ts';
 import type {
   DataSource,
   LiveDataProducer,
@@ -59,12 +59,12 @@ async function makeProducer(
   key: string,
 ): Promise<LiveProducer> {
   const { peer, router } = transport;
-  const producer = await askMediasoup('rtpParameters', () =>
+  const producer = await makeOn(transport.transport, 'rtpParameters', () =>
     transport.transport.produce({
       kind,
       rtpParameters: rtpParameters as RtpParameters,
       paused,
-      keyFrameRequestDelay: 1000,
+      keyFrameRequestDelay: ctx.config.rtc.keyFrameRequestDelayMs,
     }),
   );
   const source: Source = {
@@ -108,6 +108,11 @@ function watchProducer(ctx: NodeContext, live: LiveProducer, producer: Producer)
   producer.on('score', (score) => {
     tell(ctx, peer, { method: 'producerScore', data: { producerId: live.id, score } });
   });
+  producer.on('transportclose', () => {
+    // A peer that has left knows, and one whose router is gone comes anew.
+    if (router.router.closed || ctx.registry.isPeerClosed(peer.mediaPeerId)) return;
+    tell(ctx, peer, { method: 'producerClosed', data: { producerId: live.id } });
+  });
   if (producer.kind !== 'audio') return;
   for (const observer of [router.audioLevels, router.activeSpeaker])
     // The producer may close meanwhile; then there is nothing to observe.
@@ -134,7 +139,7 @@ async function makeDataProducer(
   key: string,
 ): Promise<LiveDataProducer> {
   const { peer, router } = transport;
-  const producer: DataProducer = await askMediasoup('sctpStreamParameters', () =>
+  const producer: DataProducer = await makeOn(transport.transport, 'sctpStreamParameters', () =>
     transport.transport.produceData({
       sctpStreamParameters: sctpStreamParameters as SctpStreamParameters,
       label,

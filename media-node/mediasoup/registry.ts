@@ -1,4 +1,5 @@
 import { ApiError } from '../../common/errors.ts';
+import { KeyedMutex } from '../flow/keyed-mutex.ts';
 import type {
   LiveConsumer,
   LiveDataConsumer,
@@ -7,9 +8,6 @@ import type {
   LiveRouter,
   LiveTransport,
 } from './objects.ts';
-
-/** How long a closed peer is remembered, so that what was under way for it makes nothing new, in milliseconds. */
-const closedPeerMemory = 600_000;
 
 interface Owned {
   readonly transport: LiveTransport;
@@ -23,8 +21,16 @@ export class Registry {
   readonly dataProducers = new Map<string, LiveDataProducer>();
   readonly consumers = new Map<string, LiveConsumer>();
   readonly dataConsumers = new Map<string, LiveDataConsumer>();
+  /** Held while a transport of a connection is being made, by the connection. */
+  readonly creating = new KeyedMutex();
   readonly #transportsOfPeer = new Map<string, Set<LiveTransport>>();
   readonly #closedPeers = new Map<string, number>();
+  readonly #closedMemoryMs: number;
+
+  /** @param closedMemoryMs how long a closed peer is remembered, in milliseconds */
+  constructor({ closedMemoryMs }: { closedMemoryMs: number }) {
+    this.#closedMemoryMs = closedMemoryMs;
+  }
 
   router(id: string): LiveRouter {
     const router = this.routers.get(id);
@@ -82,7 +88,7 @@ export class Registry {
   /** Nothing may be made for this connection any more. */
   markPeerClosed(mediaPeerId: string, now = Date.now()): void {
     for (const [id, at] of this.#closedPeers)
-      if (now - at > closedPeerMemory) this.#closedPeers.delete(id);
+      if (now - at > this.#closedMemoryMs) this.#closedPeers.delete(id);
     this.#closedPeers.set(mediaPeerId, now);
   }
 

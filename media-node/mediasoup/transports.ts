@@ -21,27 +21,40 @@ const isWebRtc = (transport: WebRtcTransport | PlainTransport): transport is Web
   transport.type === 'webrtc';
 
 /**
- * Creates a peer's transport on a router of this node and records it. A peer has one receiving browser transport: one
- * that is not yet connected is given again, so that a repeated call makes no second one; a connected one is replaced.
+ * Creates a peer's transport on a router of this node and records it. A browser transport that is not yet used is given
+ * again, so that a repeated call makes no second one. A peer has one receiving browser transport: a connected one is
+ * replaced.
  *
- * @throws {ApiError} `router_not_found`, `peer_not_found`, `node_draining`, `store_unavailable`
+ * @throws {ApiError} `router_not_found`, `peer_not_found`, `node_draining`, `too_many_transports`, `store_unavailable`
  */
 export async function createTransport(
   ctx: NodeContext,
   routerId: string,
   request: CreateRequest,
 ): Promise<PeerResponse<'createWebRtcTransport'> | PeerResponse<'createPlainTransport'>> {
+  // One after another, so that a repetition finds what the first call has made.
+  const transport = await ctx.registry.creating.runAll([request.peer.mediaPeerId], () =>
+    findOrCreate(ctx, routerId, request),
+  );
+  return isWebRtc(transport) ? iceServerParameters(transport) : plainParameters(transport);
+}
+
+async function findOrCreate(
+  ctx: NodeContext,
+  routerId: string,
+  request: CreateRequest,
+): Promise<WebRtcTransport | PlainTransport> {
   const router = ctx.registry.router(routerId);
   if (router.roomId !== request.peer.roomId)
     throw new ApiError('router_not_found', `router ${routerId} is not of this room`);
   const again = reusable(ctx, router, request);
-  if (again && isWebRtc(again.transport)) return iceServerParameters(again.transport);
+  if (again) return again.transport;
   if (ctx.draining) throw new ApiError('node_draining', 'the node takes no new transport');
   const { mediaPeerId } = request.peer;
   ctx.registry.requireOpenPeer(mediaPeerId);
   if (ctx.registry.transportsOf(mediaPeerId).length >= ctx.config.rtc.transportsPerPeer)
     throw new ApiError(
-      'invalid_request',
+      'too_many_transports',
       `a peer may have at most ${ctx.config.rtc.transportsPerPeer} transports`,
     );
   const transport =
@@ -49,24 +62,29 @@ export async function createTransport(
       ? await createWebRtc(ctx, router, request)
       : await createPlain(ctx, router, request);
   await keep(ctx, router, request, transport);
-  return isWebRtc(transport) ? iceServerParameters(transport) : plainParameters(transport);
+  return transport;
 }
 
+/** Not a plain one: who sends audio and video apart makes two alike before anything is on them. */
 function reusable(
   ctx: NodeContext,
   router: LiveRouter,
   request: CreateRequest,
 ): LiveTransport | undefined {
-  if (request.kind !== 'webrtc' || request.direction !== 'consumer') return undefined;
+  if (request.kind !== 'webrtc') return undefined;
   const existing = ctx.registry
     .transportsOf(request.peer.mediaPeerId)
-    .find(({ direction, transport }) => direction === 'consumer' && isWebRtc(transport));
-  if (!existing) return undefined;
-  const fresh = existing.connecting === undefined && existing.router === router;
-  const sameWay = existing.transport.appData['forceTcp'] === request.forceTcp;
-  if (fresh && sameWay) return existing;
-  existing.transport.close();
-  return undefined;
+    .filter(({ direction, transport }) => direction === request.direction && isWebRtc(transport));
+  const again = existing.find(
+    (live) =>
+      live.router === router &&
+      live.connecting === undefined &&
+      live.producing.size + live.producingData.size === 0 &&
+      live.transport.appData['forceTcp'] === request.forceTcp,
+  );
+  if (!again && request.direction === 'consumer')
+    for (const { transport } of existing) transport.close();
+  return again;
 }
 
 const sctp = (ctx: NodeContext) => ({
@@ -214,9 +232,9 @@ function plainParameters(transport: PlainTransport): PeerResponse<'createPlainTr
 }
 
 /**
- * Connects a transport. Repeating it with the same parameters is fine; with others it is a `conflict`.
+ * Connects a transport. Repeating it with the same parameters is fine; with others it is `already_connected`.
  *
- * @throws {ApiError} `transport_not_found`, `conflict`, `invalid_request`
+ * @throws {ApiError} `transport_not_found`, `already_connected`, `invalid_request`
  */
 export async function connectTransport(
   ctx: NodeContext,
@@ -226,7 +244,7 @@ export async function connectTransport(
   const live = ctx.registry.transport(transportId, request.mediaPeerId);
   const fingerprint = JSON.stringify({ ...request, mediaPeerId: undefined });
   if (live.connecting && live.connecting.with !== fingerprint)
-    throw new ApiError('conflict', 'the transport is connected with other parameters');
+    throw new ApiError('already_connected', 'the transport is connected with other parameters');
   live.connecting ??= { with: fingerprint, done: connect(live, request) };
   try {
     await live.connecting.done;

@@ -5,8 +5,6 @@ import { ApiError } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { MediaNodeConfig } from '../config.ts';
 
-const maxRestartBackoffMs = 30_000;
-
 /** One worker's place: its RTC port stays when the worker is replaced. */
 export interface WorkerSlot {
   readonly index: number;
@@ -15,8 +13,6 @@ export interface WorkerSlot {
   server?: WebRtcServer;
   /** Share of one CPU over the last sample, in percent. */
   cpuPercent: number;
-  /** CPU time of this slot's workers since the start, in seconds. */
-  cpuSeconds: number;
   restarts: number;
 }
 
@@ -25,6 +21,8 @@ export interface WorkerPoolDeps {
   logger: Logger;
   /** A worker died; its routers are closed already. */
   onDied: (index: number) => void;
+  /** CPU time that a slot's worker has used since the last sample. */
+  onCpuUsed: (index: number, seconds: number) => void;
   /** How much a worker has to do; the least loaded one gets the next router. */
   loadOf: (index: number) => number;
 }
@@ -44,7 +42,6 @@ export class WorkerPool {
       index,
       port: deps.config.portStart + index,
       cpuPercent: 0,
-      cpuSeconds: 0,
       restarts: 0,
     }));
     this.#sampler = setInterval(() => void this.#sampleCpu(), deps.config.cpuSampleMs);
@@ -126,7 +123,8 @@ export class WorkerPool {
       this.#timers.delete(timer);
       this.#start(slot).catch((error: unknown) => {
         this.#deps.logger.error({ err: error, worker: slot.index }, 'media worker does not start');
-        this.#restartLater(slot, Math.min(delayMs * 2, maxRestartBackoffMs));
+        const maxMs = this.#deps.config.workerRestartMaxBackoffMs;
+        this.#restartLater(slot, Math.min(delayMs * 2, maxMs));
       });
     }, delayMs);
     this.#timers.add(timer);
@@ -142,7 +140,7 @@ export class WorkerPool {
       const total = usage.ru_utime + usage.ru_stime;
       const spent = total - (this.#cpuMs.get(worker) ?? 0);
       this.#cpuMs.set(worker, total);
-      slot.cpuSeconds += spent / 1000;
+      this.#deps.onCpuUsed(slot.index, spent / 1000);
       slot.cpuPercent = Math.round((spent / intervalMs) * 100);
     }
   }

@@ -9,7 +9,7 @@ import type {
   pipeReleaseRequest,
 } from '../../common/wire/media-node.ts';
 import type { NodeContext } from '../context.ts';
-import { askMediasoup } from '../mediasoup/errors.ts';
+import { makeOn } from '../mediasoup/errors.ts';
 import type { LiveDataProducer, LiveProducer, LiveRouter } from '../mediasoup/objects.ts';
 import { StateSender } from './state-sender.ts';
 
@@ -49,6 +49,7 @@ export class SourcePipe {
     this.transport = parts.transport;
     this.#state = new StateSender({
       retryMs: ctx.config.pipes.stateRetryMs,
+      maxRetryMs: ctx.config.pipes.stateMaxRetryMs,
       send: (state) =>
         ctx.nodes.at(this.destination.node).pipeState(this.destinationTransportId, state),
       onGone: () => this.close(),
@@ -137,7 +138,7 @@ export class SourcePipe {
   async #pipe(live: LiveProducer): Promise<Consumer | undefined> {
     const { producer } = live.source;
     if (producer.closed) return undefined;
-    const consumer = await askMediasoup('pipe', () =>
+    const consumer = await makeOn(this.transport, 'pipe', () =>
       this.transport.consume({ producerId: producer.id }),
     );
     const tell = (): void =>
@@ -168,7 +169,7 @@ export class SourcePipe {
   async #pipeData(live: LiveDataProducer): Promise<DataConsumer | undefined> {
     const { producer } = live.source;
     if (producer.closed) return undefined;
-    const consumer = await askMediasoup('pipe', () =>
+    const consumer = await makeOn(this.transport, 'pipe', () =>
       this.transport.consumeData({ dataProducerId: producer.id }),
     );
     const tell = (): void => this.#state.dataProducerClosed(live.id);

@@ -11,9 +11,6 @@ import type { LiveRouter } from '../mediasoup/objects.ts';
 import { connectPipe, createPipeTransport, endpointOf, savePipe } from './endpoint.ts';
 import { SourcePipe } from './source-pipe.ts';
 
-/** How long a released destination end is remembered, so that a late creation does not outlive it, in milliseconds. */
-const releasedMemory = 120_000;
-
 type SourceRequest = z.output<typeof sourcePipeRequest>;
 
 /** The source ends of this node's pipes. One for each destination end, however often it is asked for. */
@@ -103,7 +100,7 @@ export class SourcePipes {
   #remember(id: string): void {
     const now = Date.now();
     for (const [old, at] of this.#released)
-      if (now - at > releasedMemory) this.#released.delete(old);
+      if (now - at > this.#ctx.config.pipes.releasedMemoryMs) this.#released.delete(old);
     this.#released.set(id, now);
   }
 }

@@ -5,13 +5,13 @@ import type { z } from 'zod';
 import { isApiError } from '../../common/errors.ts';
 import type { pipeStateRequest } from '../../common/wire/media-node.ts';
 
-const maxRetryMs = 5_000;
-
 type State = z.output<typeof pipeStateRequest>;
 export type ProducerState = State['producers'][number];
 
 export interface StateSenderDeps {
+  /** Pause before a failed update is repeated, which doubles up to `maxRetryMs`. */
   retryMs: number;
+  maxRetryMs: number;
   send: (state: State) => Promise<unknown>;
   /** The far end does not exist any more. */
   onGone: () => void;
@@ -91,7 +91,7 @@ export class StateSender {
           if (!this.#producers.has(id)) this.#producers.set(id, state);
         for (const id of closedData) this.#closedData.add(id);
         await sleep(pause, undefined, { signal }).catch(() => undefined);
-        pause = Math.min(pause * 2, maxRetryMs);
+        pause = Math.min(pause * 2, this.#deps.maxRetryMs);
       }
     }
   }

@@ -44,6 +44,7 @@ describe('the sweep', () => {
         consumer.ctx.registry.transportsOf(peer.id).length === 0,
     );
     await expect(peer.publish('audio')).rejects.toMatchObject({ code: 'peer_not_found' });
+    await until('its replica to be told', () => platform.replica.lostPeers.includes(peer.id));
   });
 
   it('closes consumers that nobody recorded', async () => {

@@ -8,11 +8,9 @@ import type { NodeContext } from '../context.ts';
 import type { ConsumeFlow } from '../flow/consume.ts';
 import { closePeer } from '../flow/sessions.ts';
 import type { Routers } from '../mediasoup/routers.ts';
+import { Refused } from './refused.ts';
 
 type Rows = Awaited<ReturnType<MediaRepository['rowsOfInstance']>>;
-
-/** For so many sweeps a producer that can't be consumed is not tried again. */
-const refusedSweeps = 40;
 
 interface SweepParts {
   routers: Routers;
@@ -28,13 +26,13 @@ export class Sweep {
   readonly #parts: SweepParts;
   readonly #timer: NodeJS.Timeout;
   readonly #repairing = new Set<string>();
-  /** Producers that a receiving transport can't consume. */
-  readonly #refused = new Map<string, { ids: ReadonlySet<string>; until: number }>();
+  readonly #refused: Refused;
   #running: Promise<void> | undefined;
 
   constructor(ctx: NodeContext, parts: SweepParts) {
     this.#ctx = ctx;
     this.#parts = parts;
+    this.#refused = new Refused(ctx.config.sweep.refusedMs);
     this.#timer = setInterval(() => void this.run(), ctx.config.sweep.intervalMs);
     this.#timer.unref();
   }
@@ -78,15 +76,26 @@ export class Sweep {
   }
 
   async #closeGonePeers(): Promise<void> {
-    const { registry, sessions, repository } = this.#ctx;
+    const { registry, sessions, repository, outbox } = this.#ctx;
     const known = [...new Set([...this.#oldPeers(), ...sessions.ids])];
     if (known.length === 0) return;
     const existing = await repository.existingPeers(known);
     for (const mediaPeerId of known)
       if (!existing.has(mediaPeerId) && !registry.isPeerClosed(mediaPeerId)) {
+        // Its client may still be there, and would wait for media that never comes.
+        const replicaUrl = await this.#replicaOf(mediaPeerId);
+        if (replicaUrl) outbox.reportLost(replicaUrl, mediaPeerId, 'connection_unknown');
         closePeer(this.#ctx, mediaPeerId);
         this.#count('peers', 1);
       }
+  }
+
+  async #replicaOf(mediaPeerId: string): Promise<string | undefined> {
+    const { registry, sessions } = this.#ctx;
+    const [transport] = registry.transportsOf(mediaPeerId);
+    // A session that could not be read names no replica.
+    const session = await sessions.find(mediaPeerId)?.catch(() => undefined);
+    return transport?.peer.replicaUrl ?? session?.ref.replicaUrl;
   }
 
   #oldPeers(): string[] {
@@ -146,13 +155,17 @@ export class Sweep {
     const { repository, self, config } = this.#ctx;
     const { flow } = this.#parts;
     const { graceMs } = config.sweep;
-    this.#repair(await repository.missingConsumers(self.instanceId, graceMs), 'media', (id, ids) =>
-      flow.consume(id, ids),
+    this.#refused.purge();
+    this.#repair(
+      await repository.missingConsumers(self.instanceId, graceMs),
+      'media',
+      async (id, ids) => (await flow.consume(id, ids)).map(({ producerId }) => producerId),
     );
     this.#repair(
       await repository.missingDataConsumers(self.instanceId, graceMs),
       'data',
-      (id, ids) => flow.consumeData(id, ids),
+      async (id, ids) =>
+        (await flow.consumeData(id, ids)).map(({ dataProducerId }) => dataProducerId),
     );
   }
 
@@ -160,36 +173,29 @@ export class Sweep {
   #repair(
     missing: MissingConsumer[],
     family: string,
-    consume: (transportId: string, producerIds: string[]) => Promise<unknown[]>,
+    consume: (transportId: string, producerIds: string[]) => Promise<string[]>,
   ): void {
     for (const [transportId, pairs] of Map.groupBy(missing, (pair) => pair.transportId)) {
       const key = `${family} ${transportId}`;
-      const refused = this.#refusedNow(key);
-      const ids = pairs.map(({ producerId }) => producerId).filter((id) => !refused.has(id));
+      const ids = pairs
+        .map(({ producerId }) => producerId)
+        .filter((id) => !this.#refused.has(key, id));
       if (ids.length === 0 || this.#repairing.has(key)) continue;
       this.#repairing.add(key);
       this.#ctx.background('sweep: consume', async () => {
         try {
           const made = await consume(transportId, ids);
           this.#count('missing_consumers', made.length);
-          if (made.length < ids.length) this.#refuse(key, ids);
+          const done = new Set(made);
+          this.#refused.add(
+            key,
+            ids.filter((id) => !done.has(id)),
+          );
         } finally {
           this.#repairing.delete(key);
         }
       });
     }
-  }
-
-  #refusedNow(key: string): ReadonlySet<string> {
-    const refused = this.#refused.get(key);
-    if (refused && refused.until > Date.now()) return refused.ids;
-    this.#refused.delete(key);
-    return new Set();
-  }
-
-  #refuse(key: string, ids: string[]): void {
-    const until = Date.now() + refusedSweeps * this.#ctx.config.sweep.intervalMs;
-    this.#refused.set(key, { ids: new Set(ids), until });
   }
 
   #count(what: string, count: number): void {
