@@ -93,7 +93,8 @@ const rooms = z
 const websocket = z
   .strictObject({
     maxFrameBytes: count(960_000, 'largest frame a client may send, in bytes'),
-    pingIntervalMs: ms(20_000, 'pause between pings; a client silent for two of them is gone'),
+    pingIntervalMs: ms(20_000, 'pause between pings'),
+    missedPings: count(2, 'pings without an answer after which a client is gone'),
     joinTimeoutMs: ms(10_000, 'how long a connection may stay without a join'),
     clientTimeoutMs: ms(20_000, 'how long a client may take to answer a request'),
     closeTimeoutMs: ms(2_000, 'how long a client may take to answer the closing handshake'),
@@ -175,6 +176,12 @@ const consolePage = z
 export const signalingConfig = z
   .strictObject({
     ...commonConfig,
+    sessionsShutdownShare: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.7)
+      .describe('share of shutdownTimeoutMs that sessions may take to close and leave'),
     public: publicListener,
     internal: internalListener,
     database: databaseConfig,

@@ -84,9 +84,9 @@ async function closeSessions({ registry, config }: Services): Promise<void> {
   const enough = new AbortController();
   await Promise.race([
     ended.finally(() => enough.abort()),
-    sleep(config.shutdownTimeoutMs * 0.7, undefined, { signal: enough.signal }).catch(
-      () => undefined,
-    ),
+    sleep(config.shutdownTimeoutMs * config.sessionsShutdownShare, undefined, {
+      signal: enough.signal,
+    }).catch(() => undefined),
   ]);
 }
 

@@ -7,6 +7,7 @@ import { parseOrThrow } from '../../common/validate.ts';
 import { peerId, type Grants } from '../../common/wire/peer.ts';
 import { z } from 'zod';
 import { authorizePeer } from '../auth/authorize.ts';
+import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
 import { createAddressLimit, remoteAddressOf } from './address.ts';
 import { createOriginCheck } from './origin.ts';
@@ -97,7 +98,7 @@ export function createHandshake(deps: Deps): {
           done(true);
         },
         (error: unknown) => {
-          const apiError = toApiError(error, logger);
+          const apiError = toPublicError(toApiError(error, logger), logger);
           metrics.connects.inc({ result: apiError.code });
           if (apiError.code === 'room_full') metrics.refusals.inc({ limit: 'peers' });
           logger.info({ code: apiError.code }, `connection refused: ${apiError.message}`);

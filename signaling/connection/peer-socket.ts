@@ -107,9 +107,9 @@ export class PeerSocket {
   }
 
   #ping(): void {
-    const { socket } = this.#options;
-    // Two pings without an answer: the client is gone, and a closing handshake would wait for nobody.
-    if (this.#missedPings >= 2) {
+    const { socket, config } = this.#options;
+    // The client is gone, and a closing handshake would wait for nobody.
+    if (this.#missedPings >= config.websocket.missedPings) {
       socket.terminate();
       return;
     }
@@ -138,18 +138,21 @@ export class PeerSocket {
     }
     // With the library's default binary type a text frame is one Buffer.
     const frame = parseFrame((data as Buffer).toString());
-    if (frame.type === 'response') this.#settle(frame);
+    // Answers that were asked for are bounded by the requests; all else is by the rate.
+    if (frame.type === 'response' && this.#unanswered.has(frame.id)) this.#settle(frame);
     else if (!this.#bucket.take()) this.#refuse(frame, rateLimited());
     else this.#accept(frame);
   }
 
-  #accept(frame: Exclude<Frame, ResponseFrame>): void {
+  #accept(frame: Frame): void {
     const { metrics } = this.#options;
     if (frame.type === 'malformed') {
       metrics.malformedFrames.inc();
       this.#refuse(frame, new ApiError('invalid_request', frame.reason));
       return;
     }
+    // An answer that came too late, or that nobody asked for.
+    if (frame.type === 'response') return;
     this.#refusals = Math.max(0, this.#refusals - 1);
     if (frame.type === 'notification') this.#handlers.notification(frame);
     else if (this.#pending >= this.#options.config.limits.pendingRequests)
@@ -157,12 +160,12 @@ export class PeerSocket {
     else void this.#answer(frame);
   }
 
-  #refuse(frame: Exclude<Frame, ResponseFrame>, error: ApiError): void {
+  #refuse(frame: Frame, error: ApiError): void {
     const { metrics, config, logger } = this.#options;
     if (error.code === 'rate_limited') metrics.refusals.inc({ limit: 'messages' });
     logger.debug({ type: frame.type, reason: error.message }, 'message refused');
-    if (frame.type !== 'notification' && frame.id !== undefined)
-      this.#send(formatError(frame.id, error));
+    const answerable = frame.type === 'request' || frame.type === 'malformed';
+    if (answerable && frame.id !== undefined) this.#send(formatError(frame.id, error));
     this.#refusals += 1;
     if (this.#refusals > config.limits.refusalsBeforeClose)
       this.close(closeCodes.policyViolation, 'too many refused messages');

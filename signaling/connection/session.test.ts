@@ -630,6 +630,14 @@ describe('a session', () => {
       expect(cem.closeCode).toBe(1009);
     });
 
+    it('closes a flood of answers that nobody asked for', async () => {
+      const bob = await connect();
+      await bob.join();
+      for (let i = 0; i < 200; i++) bob.socket.send(`{"response":true,"id":${1000 + i},"ok":true}`);
+      await until(() => bob.closed);
+      expect(bob.closeCode).toBe(1008);
+    });
+
     it('refuses messages beyond the rate, and closes a flood', async () => {
       const bob = await connect();
       const requests = Array.from({ length: 200 }, () => bob.request('getRtcStatsUrl'));

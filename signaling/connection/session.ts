@@ -20,6 +20,7 @@ import { createKeyedQueue } from '../keyed-queue.ts';
 import { bindPeer } from '../peers/bind.ts';
 import type { ChosenRouters } from '../peers/choose.ts';
 import type { LocalPeer } from '../peers/registry.ts';
+import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
 import { closeCodes } from './close-codes.ts';
 import type { NotificationFrame, RequestFrame } from './frames.ts';
@@ -137,7 +138,7 @@ export class Session implements LocalPeer {
       });
       return this.#routers;
     } catch (error) {
-      const apiError = toApiError(error, this.#logger);
+      const apiError = toPublicError(toApiError(error, this.#logger), this.#logger);
       this.close(closeCodes.notBound, `${apiError.code}: ${apiError.message}`);
       throw apiError;
     }
@@ -154,7 +155,7 @@ export class Session implements LocalPeer {
         end({ code: 'ok' });
         return answer;
       } catch (error) {
-        const apiError = toApiError(error, this.#logger);
+        const apiError = toPublicError(toApiError(error, this.#logger), this.#logger);
         end({ code: apiError.code });
         metrics.errors.inc({ code: apiError.code });
         this.#logger.info({ method, code: apiError.code }, apiError.message);
@@ -267,7 +268,7 @@ export class Session implements LocalPeer {
       } catch (error) {
         end({ code: isApiError(error) ? error.code : 'internal' });
         if (isApiError(error, ...fatalCodes))
-          this.close(closeCodes.moved, `${error.code}: ${error.message}`);
+          this.close(closeCodes.moved, `the media node says ${error.code}`);
         throw error;
       }
     });

@@ -1,9 +1,10 @@
 import cors from '@koa/cors';
 import type Koa from 'koa';
 
-import { createHttpApp } from '../../common/service/http.ts';
+import { createHttpApp, toApiError } from '../../common/service/http.ts';
 import { requestIdHeader } from '../../common/service/logger.ts';
 import { createOriginCheck } from '../connection/origin.ts';
+import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
 import { broadcastersHandlers } from './broadcasters.ts';
 import { broadcastersSpec } from './broadcasters-spec.ts';
@@ -24,6 +25,13 @@ export function createPublicApp(services: Services): Koa {
     bodyLimitBytes: config.limits.broadcasterBodyBytes,
     readiness: () => [],
     probes: 'health',
+  });
+  app.use(async (_ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      throw toPublicError(toApiError(error, logger), logger);
+    }
   });
   app.use(
     cors({

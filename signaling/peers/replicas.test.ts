@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { until } from '../fixtures/client.ts';
+import { refusalOf, until } from '../fixtures/client.ts';
 import { http } from '../fixtures/http.ts';
 import type { FakeMediaNode } from '../fixtures/media-node.ts';
 import { Platform, type ConfigPart, type Replica } from '../fixtures/platform.ts';
@@ -311,6 +311,11 @@ describe('while Postgres is away', () => {
     );
     expect(await ann.request('getTransportStats', { transportId: randomUUID() })).toEqual({
       stats: [{ type: 'test' }],
+    });
+    const refusal = await refusalOf({ port: replica.publicPort, roomId: 'room', peerId: 'cem' });
+    // The statement and the address are for the log alone.
+    expect(JSON.parse(refusal.body)).toEqual({
+      error: { code: 'store_unavailable', message: 'the tables are not available now' },
     });
     const ready = await fetch(`${replica.internalUrl}/readyz`);
     expect(ready.status).toBe(200);

@@ -150,15 +150,13 @@ export function createKube(config: SignalingConfig['kubernetes']) {
   };
 
   async function watch<T>(
-    { kubeConfig }: Access,
-    plural: Plural,
-    resourceVersion: string,
+    watcher: Watch,
+    { plural, resourceVersion }: { plural: Plural; resourceVersion: string },
     onEvent: (event: WatchEvent<T>) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    // Its own watchdog ends a watch that is silent for 30 s. The API is asked to end it before that, so that silence
+    // Its watchdog ends a watch that is silent for 30 s. The API is asked to end it before that, so that silence
     // means that the other side is gone.
-    const watcher = new Watch(kubeConfig);
     const path = `/apis/${apiVersion}/namespaces/${namespace}/${plural}`;
     const timeoutSeconds = Math.ceil(config.watchTimeoutMs / 1000);
     const query = { resourceVersion, timeoutSeconds, allowWatchBookmarks: true };
@@ -197,7 +195,7 @@ export function createKube(config: SignalingConfig['kubernetes']) {
         access.use((used) => {
           // The versions of one API server mean nothing to another.
           if (used !== listedBy) throw new VersionGoneError('the API server is another one');
-          return watch(used, plural, resourceVersion, onEvent, signal);
+          return watch(new Watch(used.kubeConfig), { plural, resourceVersion }, onEvent, signal);
         }),
     };
   }
