@@ -23,7 +23,7 @@ export async function until<T>(
     try {
       const answer = await ask();
       if (answer) return answer;
-      last = String(JSON.stringify(answer));
+      last = answer === undefined ? 'undefined' : JSON.stringify(answer);
     } catch (error) {
       last = messageOf(error);
     }
