@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
+import { currentRequestId, withRequestId } from '../../common/service/logger.ts';
 import { until } from '../../testing/until.ts';
 import { Platform, type TestNode } from '../fixtures/platform.ts';
 
@@ -62,5 +63,23 @@ describe('the consume flow of a room with many watchers', () => {
     consumer.proxy.heal();
     for (const watcher of watchers)
       await until('its consumer', () => watcher.told('newConsumer').length === 1);
+  });
+
+  it('logs a join on both nodes under the id of its request', async () => {
+    const room = await platform.room(producer, consumer);
+    await (await room.join()).publish('audio');
+    const lines: Record<string, unknown>[] = [];
+    for (const { ctx, name } of [producer, consumer])
+      jest.spyOn(ctx.logger, 'info').mockImplementation((fields: unknown, text?: string) => {
+        lines.push({ ...(fields as object), text, node: name, requestId: currentRequestId() });
+      });
+    const peer = await room.connect();
+    await peer.createTransports();
+    await withRequestId('join-1', () => peer.join());
+    await until('both lines', () => lines.length >= 2);
+    expect(lines).toMatchObject([
+      { node: 'consumer-0', text: 'consumers created', consumers: 1, requestId: 'join-1' },
+      { node: 'producer-0', text: 'peer joined', consumers: 1, requestId: 'join-1' },
+    ]);
   });
 });

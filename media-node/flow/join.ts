@@ -32,6 +32,7 @@ export async function join(
   session: Session,
   request: PeerRequest<'join'>,
 ): Promise<PeerResponse<'join'>> {
+  const startedAt = Date.now();
   const endTotal = ctx.metrics.joinDuration.startTimer({ step: 'total' });
   const endAnswer = ctx.metrics.joinDuration.startTimer({ step: 'answer' });
   const { mediaPeerId, roomId } = session.binding;
@@ -45,20 +46,24 @@ export async function join(
     // The answer goes out first.
     setImmediate(() =>
       ctx.background('join', async () => {
-        await afterAnswer(ctx, session, others, request);
+        const consumers = await afterAnswer(ctx, session, others, request);
         endTotal();
+        const { peerId } = session.binding;
+        const ms = Date.now() - startedAt;
+        ctx.logger.info({ roomId, peerId, mediaPeerId, consumers, ms }, 'peer joined');
       }),
     );
   endAnswer();
   return { peers: others.map(publicInfo) };
 }
 
+/** @returns how many consumers were made */
 async function afterAnswer(
   ctx: NodeContext,
   session: Session,
   others: RoomPeer[],
   request: PeerRequest<'join'>,
-): Promise<void> {
+): Promise<number> {
   const consumed = consumeRoom(ctx, session);
   await Promise.race([
     // A failure is logged below; the others hear of the peer all the same.
@@ -66,30 +71,37 @@ async function afterAnswer(
     sleep(ctx.config.join.announceAfterMs, undefined, { ref: false }),
   ]);
   announce(ctx, session, others, request);
-  await consumed;
+  return consumed;
 }
 
-/** Has consumers made for what the room publishes, media and data. */
-export async function consumeRoom(ctx: NodeContext, session: Session): Promise<void> {
+/**
+ * Has consumers made for what the room publishes, media and data.
+ *
+ * @returns how many
+ */
+export async function consumeRoom(ctx: NodeContext, session: Session): Promise<number> {
   const { mediaPeerId, roomId, grants, kind } = session.binding;
   const { receivingTransportId: transportId } = session;
-  if (session.isClosed() || kind !== 'WebSocket' || transportId === undefined) return;
+  if (session.isClosed() || kind !== 'WebSocket' || transportId === undefined) return 0;
+  let count = 0;
   if (grants.subscribe && session.binding.rtpCapabilities !== null) {
     const end = ctx.metrics.joinDuration.startTimer({ step: 'consume' });
     const producers = await ctx.repository.producersOfRoom(roomId, mediaPeerId);
-    await askOwners(session, producers, (owner, producerIds) =>
-      ctx.nodes.at(owner).consume(transportId, { producerIds }),
-    );
+    await askOwners(session, producers, async (owner, producerIds) => {
+      count += (await ctx.nodes.at(owner).consume(transportId, { producerIds })).consumers.length;
+    });
     end();
   }
   if (grants.data) {
     const end = ctx.metrics.joinDuration.startTimer({ step: 'consume_data' });
     const producers = await ctx.repository.dataProducersOfRoom(roomId, mediaPeerId);
-    await askOwners(session, producers, (owner, dataProducerIds) =>
-      ctx.nodes.at(owner).consumeData(transportId, { dataProducerIds }),
-    );
+    await askOwners(session, producers, async (owner, dataProducerIds) => {
+      const made = await ctx.nodes.at(owner).consumeData(transportId, { dataProducerIds });
+      count += made.dataConsumers.length;
+    });
     end();
   }
+  return count;
 }
 
 /** One call for each node that has producers; one that fails does not keep the others from theirs. */

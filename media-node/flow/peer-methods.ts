@@ -201,7 +201,7 @@ async function changeDisplayName(
   const { mediaPeerId, peerId, roomId, displayName: oldDisplayName } = session.binding;
   await ctx.repository.renamePeer(mediaPeerId, displayName);
   session.binding.displayName = displayName;
-  for (const replicaUrl of await ctx.replicas.of(roomId))
+  for (const replicaUrl of await ctx.replicas.now(roomId))
     ctx.outbox.send(
       replicaUrl,
       { roomId, exceptMediaPeerId: mediaPeerId },

@@ -51,6 +51,8 @@ function flowSteps(ctx: NodeContext, flow: ConsumeFlow): FlowSteps {
     const made = dataProducerIds.map((id) => createDataConsumer(ctx, transport, id));
     return present(await Promise.all(made)).map(dataConsumerInfo);
   };
+  const logMade = (routerId: string, consumers: number): void =>
+    ctx.logger.info({ routerId, consumers }, 'consumers created');
   const receiving = (transportId: string): LiveTransport => {
     const transport = registry.transport(transportId);
     if (transport.direction !== 'consumer')
@@ -71,9 +73,12 @@ function flowSteps(ctx: NodeContext, flow: ConsumeFlow): FlowSteps {
       ctx.sourcePipes.get(id).consume(producerIds, sequence),
     pipeConsumeData: async (id, { dataProducerIds, sequence }) =>
       ctx.sourcePipes.get(id).consumeData(dataProducerIds, sequence),
-    createConsumers: async (transportId, { producerIds, rtpCapabilities }) => ({
-      consumers: await media(receiving(transportId), producerIds, rtpCapabilities),
-    }),
+    async createConsumers(transportId, { producerIds, rtpCapabilities }) {
+      const transport = receiving(transportId);
+      const consumers = await media(transport, producerIds, rtpCapabilities);
+      logMade(transport.router.id, consumers.length);
+      return { consumers };
+    },
     createDataConsumers: async (transportId, { dataProducerIds }) => ({
       dataConsumers: await data(receiving(transportId), dataProducerIds),
     }),
@@ -92,10 +97,9 @@ function flowSteps(ctx: NodeContext, flow: ConsumeFlow): FlowSteps {
           dataConsumers: await data(transport, dataProducerIds),
         })),
       );
-      return {
-        consumers: made.flatMap(({ consumers }) => consumers),
-        dataConsumers: made.flatMap(({ dataConsumers }) => dataConsumers),
-      };
+      const consumers = made.flatMap((of) => of.consumers);
+      logMade(routerId, consumers.length);
+      return { consumers, dataConsumers: made.flatMap((of) => of.dataConsumers) };
     },
     async closeConsumers(routerId, { receivers }) {
       const transports = registry.routers.get(routerId)?.transports;

@@ -5,6 +5,7 @@ import type { HttpClientDeps } from '../../common/http/client.ts';
 import type * as wire from '../../common/wire/media-node.ts';
 import type { NodeAddress } from '../../common/wire/media-node.ts';
 import type { PeerResponse } from '../../common/wire/peer.ts';
+import { limitSize } from '../limit-size.ts';
 import { remoteNode } from './remote.ts';
 
 type Out<T extends z.ZodType> = z.output<T>;
@@ -88,6 +89,9 @@ export interface MediaNode {
   dataConsumerStats(dataConsumerId: string, body: For): Promise<Stats>;
 }
 
+/** Clients of nodes; one that is made anew costs nothing, and earlier runs of a node leave theirs behind. */
+const maxRemotes = 1_000;
+
 /** Finds the node that an address names: this one, or a client of another. */
 export class Nodes {
   readonly #ownInstanceId: string;
@@ -108,6 +112,7 @@ export class Nodes {
     if (known) return known;
     const remote = remoteNode(createMediaNodeClient(this.#deps, instanceId), url);
     this.#remotes.set(key, remote);
+    limitSize(this.#remotes, maxRemotes);
     return remote;
   }
 }

@@ -1,4 +1,8 @@
 import type { MediaRepository } from '../../common/db/repositories/media.ts';
+import { limitSize } from '../limit-size.ts';
+
+/** A late word about a room that is gone makes an entry that nobody forgets. */
+const maxRooms = 10_000;
 
 interface Entry {
   urls: string[];
@@ -21,15 +25,28 @@ export class RoomReplicas {
   }
 
   async of(roomId: string): Promise<string[]> {
-    const entry = this.#rooms.get(roomId) ?? { urls: [], readAt: 0 };
-    this.#rooms.set(roomId, entry);
+    const entry = this.#entry(roomId);
     if (Date.now() - entry.readAt < this.#cacheMs) return entry.urls;
     entry.reading ??= this.#read(roomId, entry).finally(() => delete entry.reading);
     return entry.reading;
   }
 
+  /** As the table says now: for what is said once, which a replica with a new peer must not miss. */
+  now(roomId: string): Promise<string[]> {
+    return this.#read(roomId, this.#entry(roomId));
+  }
+
   forget(roomId: string): void {
     this.#rooms.delete(roomId);
+  }
+
+  #entry(roomId: string): Entry {
+    const known = this.#rooms.get(roomId);
+    if (known) return known;
+    const entry = { urls: [], readAt: 0 };
+    this.#rooms.set(roomId, entry);
+    limitSize(this.#rooms, maxRooms);
+    return entry;
   }
 
   async #read(roomId: string, entry: Entry): Promise<string[]> {
