@@ -45,8 +45,8 @@ export interface MediaNodeServer {
 }
 
 /**
- * Starts a media node. It serves as soon as its workers run, and says so before; while Postgres is away, what needs it fails with
- * `store_unavailable`.
+ * Starts a media node. It serves as soon as its workers run, and says before that it starts; while Postgres is away,
+ * what needs it fails with `store_unavailable`.
  */
 export async function startMediaNode(
   config: MediaNodeConfig,
