@@ -64,6 +64,19 @@ export const isForeignKeyViolation = (error: unknown): boolean =>
 /** True when Postgres undid a statement since it waited in a circle with another: it may be run again at once. */
 export const isDeadlock = (error: unknown): boolean => codeOf(error) === deadlockDetected;
 
+const deadlockAttempts = 5;
+
+/** Runs a transaction again that Postgres ended for the sake of another one. */
+export async function againOnDeadlock<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= deadlockAttempts || !isDeadlock(error)) throw error;
+    }
+  }
+}
+
 /** Names the store in its failures, so that whoever asked knows what to wait for. Other errors pass unchanged. */
 export function toStoreError(error: unknown): unknown {
   const code = codeOf(error);

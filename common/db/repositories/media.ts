@@ -4,7 +4,7 @@ import { raw, type AnyQueryBuilder } from 'objection';
 import type { NodeAddress, NodeRole } from '../../wire/media-node.ts';
 import type { Device, Direction, Grants } from '../../wire/peer.ts';
 import type { MediaKind, RtpCapabilities } from '../../wire/rtp.ts';
-import { query } from '../knex.ts';
+import { againOnDeadlock, query } from '../knex.ts';
 import {
   MediaDataProducerModel,
   MediaPeerModel,
@@ -199,19 +199,21 @@ const routers = (knex: Knex) => ({
   /** Removes these routers of this instance, and rooms that have none left. One transaction. */
   deleteRouters: (instanceId: string, routerIds: string[]) =>
     query(() =>
-      knex.transaction(async (trx) => {
-        const gone = await MediaRouterModel.query(trx)
-          .delete()
-          .whereIn('id', routerIds)
-          .where('instance_id', instanceId)
-          .returning('room_id');
-        await MediaRoomModel.query(trx)
-          .delete()
-          .whereIn('id', [...new Set(gone.map(({ roomId }) => roomId))])
-          .whereNotExists(
-            MediaRouterModel.query(trx).whereColumn('media_router.room_id', 'media_room.id'),
-          );
-      }),
+      againOnDeadlock(() =>
+        knex.transaction(async (trx) => {
+          const gone = await MediaRouterModel.query(trx)
+            .delete()
+            .whereIn('id', routerIds)
+            .where('instance_id', instanceId)
+            .returning('room_id');
+          await MediaRoomModel.query(trx)
+            .delete()
+            .whereIn('id', [...new Set(gone.map(({ roomId }) => roomId))])
+            .whereNotExists(
+              MediaRouterModel.query(trx).whereColumn('media_router.room_id', 'media_room.id'),
+            );
+        }),
+      ),
     ),
   /** The peers bound to these routers, with the replica that holds each. */
   peersOfRouters: (routerIds: string[]): Promise<{ mediaPeerId: string; replicaUrl: string }[]> =>
