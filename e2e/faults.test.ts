@@ -91,9 +91,11 @@ describe('when a part of the platform dies under a room', () => {
     process.kill(victim.pid, 'SIGKILL');
     await until('a socket to be closed', () => a.closed || b.closed);
     await retried('node-dies');
-    expect((await test.statuses()).map(({ instanceId }) => instanceId)).not.toContain(
-      victim.instanceId,
-    );
+    const after = await until('the node to be back', async () => {
+      const found = await test.statuses();
+      return found.length === 3 ? found : undefined;
+    });
+    expect(after.map(({ instanceId }) => instanceId)).not.toContain(victim.instanceId);
     expect(await test.knex('media_worker').where({ instance_id: victim.instanceId })).toEqual([]);
     await nothingLeft();
   }, 180_000);
@@ -115,6 +117,8 @@ describe('when a part of the platform dies under a room', () => {
 
   it('empties a node that an edited pool has no place for, and its room goes on elsewhere', async () => {
     const [a, b] = await meet('pool-shrinks');
+    const busy = (await test.statuses()).filter(({ load }) => load.consumers > 0);
+    expect(busy.map(({ pool }) => pool)).toEqual(['consumers', 'consumers']);
     await setConsumerPool({ replicas: 1, 'drain.timeoutSeconds': 1 });
     await until('one of the sockets to be closed', () => a.closed || b.closed);
     await until('one consumer node to be left', async () => (await consumerNodes()) === 1);
