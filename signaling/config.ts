@@ -98,7 +98,7 @@ const websocket = z
     joinTimeoutMs: ms(10_000, 'how long a connection may stay without a join'),
     clientTimeoutMs: ms(20_000, 'how long a client may take to answer a request'),
     closeTimeoutMs: ms(2_000, 'how long a client may take to answer the closing handshake'),
-    maxUnanswered: count(64, 'most requests to one client that wait for its answer'),
+    maxUnanswered: count(1_000, 'most requests to one client that wait for its answer'),
     maxQueued: count(
       5_000,
       'most messages that wait for one client; beyond it the socket is closed',

@@ -31,7 +31,7 @@ export function acceptWebSockets(app: Koa, services: Services): WebSocketApp {
     try {
       const admission = admissionOf(ctx.req);
       if (!admission) throw new Error('a WebSocket without admission');
-      new Session(services, ctx.websocket, admission);
+      new Session(services, { socket: ctx.websocket, stream: ctx.req.socket }, admission);
     } catch (error) {
       logger.error({ err: error }, 'unexpected error on a new connection');
       ctx.websocket.close(closeCodes.internalError, 'internal error');

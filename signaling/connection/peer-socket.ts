@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream';
+
 import type { RawData, WebSocket } from 'ws';
 
 import { ApiError } from '../../common/errors.ts';
@@ -32,8 +34,13 @@ export interface SocketHandlers {
   closed: (code: number) => void;
 }
 
-export interface PeerSocketOptions {
+/** A client's WebSocket and the TCP or TLS stream below it. */
+export interface ClientConnection {
   socket: WebSocket;
+  stream: Pick<Writable, 'cork' | 'uncork'>;
+}
+
+export interface PeerSocketOptions extends ClientConnection {
   config: Pick<SignalingConfig, 'websocket' | 'limits'>;
   metrics: SignalingMetrics;
   logger: Logger;
@@ -67,6 +74,7 @@ export class PeerSocket {
   #refusals = 0;
   #missedPings = 0;
   #closing = false;
+  #gathering = false;
 
   constructor(options: PeerSocketOptions, handlers: SocketHandlers) {
     const { socket, config } = options;
@@ -221,9 +229,22 @@ export class PeerSocket {
     this.#drain();
   }
 
+  /** What one turn of the event loop sends goes out in one write: a join in a large room is hundreds of frames. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    const { stream } = this.#options;
+    stream.cork();
+    process.nextTick(() => {
+      this.#gathering = false;
+      stream.uncork();
+    });
+  }
+
   #send(text: string): void {
     const { socket, config } = this.#options;
     if (socket.readyState !== socket.OPEN) return;
+    this.#gather();
     socket.send(text);
     if (socket.bufferedAmount > config.websocket.maxBufferedBytes)
       this.close(closeCodes.tryAgainLater, 'the network of this client is too slow');

@@ -26,11 +26,9 @@ import { closeCodes } from './close-codes.ts';
 import type { NotificationFrame, RequestFrame } from './frames.ts';
 import type { Admission } from './handshake.ts';
 import { mediasoupVersion } from './mediasoup-version.ts';
-import { PeerSocket, type Answer } from './peer-socket.ts';
+import { PeerSocket, type Answer, type ClientConnection } from './peer-socket.ts';
 import { consumersKey, queueKeyOf } from './request-order.ts';
 import { requireGrant, withoutReceiving } from './grants.ts';
-
-type WebSocket = ConstructorParameters<typeof PeerSocket>[0]['socket'];
 
 /** Answers of the producer service that mean that this connection is of no use any more; a new one gets new routers. */
 const fatalCodes = ['peer_not_found', 'router_not_found', 'instance_mismatch'] as const;
@@ -60,7 +58,7 @@ export class Session implements LocalPeer {
   #countedAs: DialectName | undefined;
   #resolveEnded: () => void = () => undefined;
 
-  constructor(services: Services, socket: WebSocket, admission: Admission) {
+  constructor(services: Services, client: ClientConnection, admission: Admission) {
     const { config, metrics, logger } = services;
     this.#services = services;
     this.#admission = admission;
@@ -79,7 +77,7 @@ export class Session implements LocalPeer {
       logger: this.#logger,
     });
     this.#socket = new PeerSocket(
-      { socket, config, metrics, logger: this.#logger },
+      { ...client, config, metrics, logger: this.#logger },
       {
         request: (frame) => this.#request(frame),
         notification: (frame) => void this.#notification(frame),
