@@ -28,7 +28,7 @@ export const errorCatalogue = {
   rate_limited: { status: 429, retryable: true },
   room_full: { status: 429, retryable: true },
   too_many_connections: { status: 429, retryable: true },
-  too_many_transports: { status: 429, retryable: false },
+  too_many_transports: { status: 409, retryable: false },
   capacity_exhausted: { status: 503, retryable: true },
   internal: { status: 500, retryable: false },
   far_side_failed: { status: 502, retryable: true },
