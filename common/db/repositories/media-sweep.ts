@@ -106,7 +106,12 @@ export function createMediaSweep(knex: Knex) {
       query(() =>
         knex.transaction(async (trx) => {
           for (const sql of lockSql[table] ?? []) await trx.raw(sql, [ids, ids]);
-          await trx.raw(`DELETE FROM ${table} WHERE id = ANY(?::${idType(table)}[])`, [ids]);
+          await trx.raw(
+            `DELETE FROM ${table} WHERE id IN (
+               SELECT id FROM ${table} WHERE id = ANY(?::${idType(table)}[]) ORDER BY id FOR UPDATE
+             )`,
+            [ids],
+          );
         }),
       ),
     /** Which of these exist. */

@@ -7,6 +7,7 @@ import { createTestDatabase, type TestDatabase } from '../../../testing/database
 import { databaseConfig } from '../../service/config.ts';
 import { createKnex, isForeignKeyViolation } from '../knex.ts';
 import { createMediaRepository, type MediaRepository } from './media.ts';
+import { createPeersRepository } from './peers.ts';
 
 const grants = { publish: true, subscribe: true, data: true, admin: false };
 const rtpCapabilities = { codecs: [] };
@@ -194,6 +195,28 @@ describe('the media repository', () => {
     await Promise.all([...inserts, ...leaving.map(leave)]);
     expect(await knex('media_consumer')).toHaveLength(25);
     expect(await knex('media_peer_consumer')).toHaveLength(25);
+  });
+
+  it('forgets a whole room that leaves at once, without a deadlock', async () => {
+    const ids = await Promise.all(Array.from({ length: 40 }, (_, n) => addPeer(`p${n}`)));
+    const producers = await Promise.all(ids.map(addProducer));
+    const transports = await Promise.all(ids.map((id) => addTransport(id, 'consumer')));
+    for (const [watcher, transportId] of transports.entries())
+      await repository.insertConsumers(
+        'media',
+        producers
+          .filter((_, speaker) => speaker !== watcher)
+          .map((producerId) => ({ consumerId: randomUUID(), producerId, transportId })),
+      );
+    expect(await knex('media_consumer')).toHaveLength(40 * 39);
+    const peers = createPeersRepository(knex);
+    // As a leave goes: the signaling service deletes the peer, and the nodes what they close.
+    const removed = ids.map((id) => peers.remove(id));
+    const forgotten = transports.map((id) => repository.deleteRows('media_transport', [id]));
+    await Promise.all(forgotten);
+    expect(await Promise.all(removed)).toEqual(ids.map(() => true));
+    expect(await knex('media_consumer')).toEqual([]);
+    expect(await knex('media_peer_consumer')).toEqual([]);
   });
 
   it('knows the pairs that nobody recorded', async () => {

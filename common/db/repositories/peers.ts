@@ -88,6 +88,24 @@ const countBindings = (trx: Transaction, roomId: string): Promise<BindingCount[]
     .castTo<BindingCount[]>()
     .execute();
 
+/**
+ * A consumer hangs off two peers. Of two that leave at once each delete would hold consumers that the other wants, did they
+ * not take them in one order; where a whole room leaves, the deadlocks would never end.
+ */
+const lockConsumersOfPeer = [
+  ['media_consumer', 'media_producer'],
+  ['media_data_consumer', 'media_data_producer'],
+].map(
+  ([consumer, producer]) => `
+  SELECT id FROM ${consumer}
+   WHERE id IN (
+     SELECT id FROM ${consumer} WHERE media_peer_id = ?
+     UNION
+     SELECT c.id FROM ${consumer} c JOIN ${producer} p ON p.id = c.producer_id WHERE p.media_peer_id = ?
+   )
+   ORDER BY id FOR UPDATE`,
+);
+
 /** Removes an earlier connection of the same peer, and returns it. */
 async function takeOver(trx: Transaction, peer: NewPeer): Promise<PeerRow | undefined> {
   const [old] = await MediaPeerModel.query(trx)
@@ -138,9 +156,18 @@ export function createPeersRepository(knex: Knex) {
         }),
       ),
 
-    /** Deletes a connection's row, and by cascade what belongs to it. False when it was gone already. */
+    /**
+     * Deletes a connection's row, and by cascade what belongs to it. One transaction of three statements.
+     *
+     * @returns false when it was gone already
+     */
     remove: (id: string): Promise<boolean> =>
-      query(async () => (await MediaPeerModel.query(knex).deleteById(id)) > 0),
+      query(() =>
+        knex.transaction(async (trx) => {
+          for (const sql of lockConsumersOfPeer) await trx.raw(sql, [id, id]);
+          return (await MediaPeerModel.query(trx).deleteById(id)) > 0;
+        }),
+      ),
 
     /** Gives a replica's broadcasters, which need no socket, to another one that was alive within `deadAfterMs`. */
     handOverBroadcasters: async (replicaId: string, deadAfterMs: number): Promise<void> => {
