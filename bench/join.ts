@@ -40,6 +40,18 @@ export interface JoinResult {
   statements: number;
 }
 
+/** All peers of the largest room leave at the same moment. */
+interface LeaveResult {
+  peers: number;
+  /** Until the tables had nothing left of them, in milliseconds; undefined when that took too long. */
+  emptyAfter: number | undefined;
+}
+
+export interface JoinReport {
+  joins: JoinResult[];
+  leave: LeaveResult;
+}
+
 /** Ports apart from the demo's and the tests', so that those may run too. */
 const ports = { rtc: 24_000, nodeApi: 17_000 };
 const consumerNodes = 2;
@@ -47,6 +59,9 @@ const consumerNodes = 2;
 const pauseMs = 50;
 /** Rounds in which statements are counted, and the idle time that shows which ones run by the clock. */
 const counting = { rounds: 5, idleMs: 12_000, settleMs: 500 };
+
+/** How often, and how long, it is looked whether the tables are empty. */
+const leaving = { intervalMs: 20, timeoutMs: 60_000 };
 
 interface Measured {
   room: Room;
@@ -112,8 +127,39 @@ async function measureSize(measured: Measured, options: JoinOptions): Promise<Jo
   };
 }
 
+async function measureLeave(room: Room, postgres: RecordingPostgres): Promise<LeaveResult> {
+  const { peers } = room;
+  const start = performance.now();
+  await room.close();
+  for (;;) {
+    const rows = await postgres.sessionRows();
+    const elapsed = performance.now() - start;
+    if (rows === 0) return { peers, emptyAfter: elapsed };
+    if (elapsed > leaving.timeoutMs) return { peers, emptyAfter: undefined };
+    await sleep(leaving.intervalMs);
+  }
+}
+
+async function measureRoom(
+  url: string,
+  postgres: RecordingPostgres,
+  options: JoinOptions,
+): Promise<JoinReport> {
+  const { packetsPerSecond, say } = options;
+  const room = new Room({ url, roomId: 'bench', packetsPerSecond });
+  try {
+    const joins: JoinResult[] = [];
+    for (const size of options.sizes.toSorted((a, b) => a - b))
+      joins.push(await measureSize({ room, size, postgres }, options));
+    say(`all ${room.peers} peers leave at once`);
+    return { joins, leave: await measureLeave(room, postgres) };
+  } finally {
+    await room.close();
+  }
+}
+
 /** Starts the whole platform and measures joins into one room as it grows. */
-export async function measureJoins(options: JoinOptions): Promise<JoinResult[]> {
+export async function measureJoins(options: JoinOptions): Promise<JoinReport> {
   const dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-bench-'));
   const postgres = await startRecordingPostgres(path.join(dir, 'postgres'));
   try {
@@ -128,18 +174,9 @@ export async function measureJoins(options: JoinOptions): Promise<JoinResult[]> 
       logLevel: 'warn',
       say: options.say,
     });
-    const room = new Room({
-      url: `ws://127.0.0.1:${signalingPort}/`,
-      roomId: 'bench',
-      packetsPerSecond: options.packetsPerSecond,
-    });
     try {
-      const results: JoinResult[] = [];
-      for (const size of options.sizes.toSorted((a, b) => a - b))
-        results.push(await measureSize({ room, size, postgres }, options));
-      return results;
+      return await measureRoom(`ws://127.0.0.1:${signalingPort}/`, postgres, options);
     } finally {
-      await room.close();
       await platform.stop();
     }
   } finally {

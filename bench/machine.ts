@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { version as mediasoupVersion, workerBin } from 'mediasoup';
 
@@ -13,11 +14,11 @@ export interface Machine {
   worker: string;
 }
 
-/** The package's own binary is the official one; any other was built here from the package's source. */
+/** The official binary has its OpenSSL in it; one that was built here uses the system's. */
 const workerSource = (): string =>
-  process.env['MEDIASOUP_WORKER_BIN']
-    ? `the binary at ${workerBin.split('/').at(-2) ?? ''}/${workerBin.split('/').at(-1) ?? ''}, named by MEDIASOUP_WORKER_BIN`
-    : 'the binary of the npm package';
+  readFileSync(process.env['MEDIASOUP_WORKER_BIN'] ?? workerBin).includes('libssl.so')
+    ? 'built from source, with the system’s libraries'
+    : 'the official binary';
 
 export function describeMachine(): Machine {
   return {

@@ -72,7 +72,7 @@ async function main(): Promise<void> {
       say,
     });
   if (only !== 'packets')
-    report.joins = await measureJoins({
+    report.room = await measureJoins({
       sizes: peers,
       rounds,
       secondsPerSize: seconds,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { check } from 'prettier';
 
-import type { JoinResult } from './join.ts';
+import type { JoinReport, JoinResult } from './join.ts';
 import { renderReport, type Report } from './report.ts';
 
 const makeJoin = (changes: Partial<JoinResult> = {}): JoinResult => ({
@@ -16,6 +16,12 @@ const makeJoin = (changes: Partial<JoinResult> = {}): JoinResult => ({
   ...changes,
 });
 
+const makeRoom = (changes: Partial<JoinReport> = {}): JoinReport => ({
+  joins: [makeJoin()],
+  leave: { peers: 99, emptyAfter: 1234 },
+  ...changes,
+});
+
 const makeReport = (changes: Partial<Report> = {}): Report => ({
   measuredAt: '2026-01-02T03:04:05.000Z',
   machine: {
@@ -27,7 +33,7 @@ const makeReport = (changes: Partial<Report> = {}): Report => ({
     mediasoup: '3.0.0',
     worker: 'the binary of the npm package',
   },
-  joins: [makeJoin()],
+  room: makeRoom(),
   packets: {
     costs: [{ receivers: 10, direct: 8, pipe: 10, lost: 0.001 }],
     latency: { packets: 500, direct: { p50: 0.2, p99: 0.5 }, pipe: { p50: 0.35, p99: 0.9 } },
@@ -74,13 +80,26 @@ describe('renderReport', () => {
     { lastConsumer: { p50: 80, p99: 249 }, want: 'its last consumer below that too: met' },
     { lastConsumer: { p50: 80, p99: 250 }, want: 'its last consumer below that too: missed' },
   ])('says whether the aim of 250 ms is met at $lastConsumer.p99 ms', ({ lastConsumer, want }) => {
-    expect(renderReport(makeReport({ joins: [makeJoin({ lastConsumer })] }))).toContain(want);
+    expect(
+      renderReport(makeReport({ room: makeRoom({ joins: [makeJoin({ lastConsumer })] }) })),
+    ).toContain(want);
   });
 
   it('says nothing of an aim for a room that was not measured', () => {
-    expect(renderReport(makeReport({ joins: [makeJoin({ size: 50 })] }))).not.toContain(
-      'Aim: the join',
-    );
+    expect(
+      renderReport(makeReport({ room: makeRoom({ joins: [makeJoin({ size: 50 })] }) })),
+    ).not.toContain('Aim: the join');
+  });
+
+  it.each([
+    {
+      emptyAfter: 1234,
+      want: 'all 99 publishing peers leave at once, the tables are empty after 1234 ms',
+    },
+    { emptyAfter: undefined, want: 'the tables are not empty in time' },
+  ])('says what a leave of all came to', ({ emptyAfter, want }) => {
+    const room = makeRoom({ leave: { peers: 99, emptyAfter } });
+    expect(renderReport(makeReport({ room }))).toContain(want);
   });
 
   it('leaves out the part that was not run', () => {

@@ -1,4 +1,4 @@
-import type { JoinResult } from './join.ts';
+import type { JoinReport } from './join.ts';
 import type { Machine } from './machine.ts';
 import type { PacketResult } from './packets.ts';
 
@@ -6,7 +6,7 @@ export interface Report {
   /** ISO date and time. */
   measuredAt: string;
   machine: Machine;
-  joins?: JoinResult[];
+  room?: JoinReport;
   packets?: PacketResult;
 }
 
@@ -39,7 +39,7 @@ function machineLines({ machine, measuredAt }: Report): string[] {
   ];
 }
 
-function joinLines(joins: JoinResult[]): string[] {
+function joinLines({ joins, leave }: JoinReport): string[] {
   const head = [
     'Peers',
     'Joins',
@@ -69,7 +69,12 @@ function joinLines(joins: JoinResult[]): string[] {
     '',
     `Aim: the join of peer ${aims.joinPeers} answered below ${aims.joinP99Ms} ms at p99: ${met(aimed.answered.p99 < aims.joinP99Ms)}; its last consumer below that too: ${met(aimed.lastConsumer.p99 < aims.joinP99Ms)}.`,
   ];
-  return ['## Join', '', ...table(head, rows), ...(aim ?? [])];
+  const emptied =
+    leave.emptyAfter === undefined
+      ? 'the tables are not empty in time'
+      : `the tables are empty after ${ms(leave.emptyAfter)} ms`;
+  const left = ['', `When all ${leave.peers} publishing peers leave at once, ${emptied}.`];
+  return ['## Join', '', ...table(head, rows), ...(aim ?? []), ...left];
 }
 
 function packetLines({ costs, latency }: PacketResult): string[] {
@@ -107,7 +112,7 @@ export function renderReport(report: Report): string {
   const sections = [
     ['# Benchmark', '', 'How to read it: [bench/README.md](../README.md).'],
     machineLines(report),
-    ...(report.joins ? [joinLines(report.joins)] : []),
+    ...(report.room ? [joinLines(report.room)] : []),
     ...(report.packets ? [packetLines(report.packets)] : []),
   ];
   return sections.map((lines) => lines.join('\n')).join('\n\n') + '\n';

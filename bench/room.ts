@@ -34,6 +34,11 @@ export class Room {
     this.#options = options;
   }
 
+  /** How many publishing peers are in the room. */
+  get peers(): number {
+    return this.#peers.length;
+  }
+
   /**
    * Adds publishing peers until there are `size`, and waits until everybody has a consumer of everybody else.
    *

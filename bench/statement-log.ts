@@ -15,9 +15,19 @@ export interface RecordingPostgres {
   url: string;
   /** Runs `work` and returns the statements that the services ran meanwhile, in order, with `BEGIN` and `COMMIT`. */
   record: (work: () => Promise<void>) => Promise<Statement[]>;
+  /** How many rows the peers and all that belongs to them have. */
+  sessionRows: () => Promise<number>;
   stop: () => Promise<void>;
 }
 
+const sessionTables = [
+  'media_peer',
+  'media_transport',
+  'media_producer',
+  'media_data_producer',
+  'media_consumer',
+  'media_data_consumer',
+];
 const applicationName = 'kube-sfu';
 /** The first line of a logged statement, by the simple or the extended protocol. The next ones begin with a tab. */
 const statementLine = new RegExp(
@@ -75,6 +85,13 @@ export async function startRecordingPostgres(dataDir: string): Promise<Recording
         await setLogging(client, 'none');
       }
       return readStatements(recorded);
+    },
+    async sessionRows() {
+      const counts = sessionTables.map((table) => `(SELECT count(*)::int FROM ${table})`);
+      const { rows } = await client.query<{ total: number }>(
+        `SELECT ${counts.join(' + ')} AS total`,
+      );
+      return rows[0]?.total ?? 0;
     },
     async stop() {
       await client.end();
