@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
+import path from 'node:path';
 import { version as mediasoupVersion, workerBin } from 'mediasoup';
 
 /** What the numbers were measured on. */
@@ -14,11 +15,16 @@ export interface Machine {
   worker: string;
 }
 
-/** The official binary has its OpenSSL in it; one that was built here uses the system's. */
-const workerSource = (): string =>
-  readFileSync(process.env['MEDIASOUP_WORKER_BIN'] ?? workerBin).includes('libssl.so')
-    ? 'built from source, with the system’s libraries'
-    : 'the official binary';
+const openSslVersion = /OpenSSL \d+\.\d+\.\d+/;
+
+/** What the set-up wrote down beside the binary, and the OpenSSL that is in it. */
+function workerSource(): string {
+  const binary = process.env['MEDIASOUP_WORKER_BIN'] ?? workerBin;
+  const note = path.join(path.dirname(binary), 'source');
+  const source = existsSync(note) ? readFileSync(note, 'utf8').trim() : 'one that was given';
+  const version = openSslVersion.exec(readFileSync(binary, 'latin1'))?.[0];
+  return version ? `${source}, ${version}` : source;
+}
 
 export function describeMachine(): Machine {
   return {

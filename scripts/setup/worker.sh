@@ -46,6 +46,8 @@ make_worker() {
   dir=$(dirname "$target")
   [ ! -x "$target" ] || return 0
   scratch=$(new_scratch "$dir")
+  # Told by the benchmark, which reads it beside the binary.
+  echo 'the official binary' >"$scratch/source"
   if ! download_worker "$scratch" || ! check_worker "$scratch/mediasoup-worker"; then
     # shellcheck disable=SC2046 # one word for each package
     if ! need_packages 'the mediasoup worker' $("$recipe/build.sh" --packages); then
@@ -55,6 +57,7 @@ make_worker() {
     with_progress 'mediasoup worker: building it from source, once (about 12 minutes of processor time)' \
       "$recipe/build.sh" "$root/node_modules/mediasoup" "$scratch/mediasoup-worker"
     check_worker "$scratch/mediasoup-worker" || die 'the new mediasoup worker failed its DTLS handshake check'
+    echo 'built from source with system libraries' >"$scratch/source"
   fi
   rm -rf "$dir"
   mv "$scratch" "$dir"
