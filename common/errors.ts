@@ -33,6 +33,7 @@ export const errorCatalogue = {
   internal: { status: 500, retryable: false },
   far_side_failed: { status: 502, retryable: true },
   store_unavailable: { status: 503, retryable: true },
+  kubernetes_unavailable: { status: 503, retryable: true },
   node_unavailable: { status: 503, retryable: true },
   node_draining: { status: 503, retryable: true },
   room_not_ready: { status: 503, retryable: true },

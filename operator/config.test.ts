@@ -31,7 +31,7 @@ describe("the operator's configuration", () => {
     const config = parseConfig(operatorConfig, minimal, {});
     expect(config.database).toBeUndefined();
     expect(config.nodes).toMatchObject({ intervalMs: 2000, staleAfterMisses: 3 });
-    expect(config.local.pods.restartBackoff).toEqual({
+    expect(config.local?.pods.restartBackoff).toEqual({
       initialMs: 500,
       maxMs: 30_000,
       resetAfterMs: 60_000,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { kubernetesKeys } from '../common/kubernetes/config.ts';
 import { commonConfig, databaseConfig, httpClientConfig } from '../common/service/config.ts';
 import { localConfig } from './local/config.ts';
 
@@ -15,6 +16,71 @@ const backoff = (initialMs: number, maxMs: number, what: string) =>
       maxMs: ms(maxMs, `longest delay between repetitions of ${what}`),
     })
     .prefault({});
+
+const dnsLabel = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'expected a DNS label')
+  .max(63);
+const dnsSubdomain = z
+  .string()
+  .regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/, 'expected a DNS subdomain')
+  .max(253);
+
+const leaderElection = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe(
+        'whether several operators agree on one that acts; without it there may be one only',
+      ),
+    name: dnsSubdomain.default('kube-sfu-operator').describe('name of the Lease'),
+    namespace: dnsLabel
+      .optional()
+      .describe('namespace of the Lease; default: the one of the operator’s pod or kubeconfig'),
+    identity: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('this operator’s name in the Lease; default: host name and a random part'),
+    leaseDurationMs: ms(15_000, 'how long others wait for a leader that is silent'),
+    renewDeadlineMs: ms(10_000, 'how long the leader goes on without a renewal; then it exits'),
+    retryPeriodMs: ms(2_000, 'pause between two attempts to renew or to take over'),
+  })
+  .refine(({ leaseDurationMs, renewDeadlineMs }) => renewDeadlineMs < leaseDurationMs, {
+    error: 'must be less than leaseDurationMs, so that the old leader ends before the next begins',
+    path: ['renewDeadlineMs'],
+  })
+  .refine(({ renewDeadlineMs, retryPeriodMs }) => retryPeriodMs * 1.2 < renewDeadlineMs, {
+    error: 'must be less than renewDeadlineMs / 1.2, so that a failed renewal can be repeated',
+    path: ['retryPeriodMs'],
+  })
+  .prefault({});
+
+const events = z
+  .strictObject({
+    seriesWindowMs: ms(360_000, 'equal Events within this time are counted in one'),
+    burst: count(25, 'Events of one object that are written without a pause'),
+    refillMs: ms(60_000, 'after how long an object may have one Event more'),
+    maxQueue: count(1_000, 'Events that wait to be written; what comes beyond is lost'),
+  })
+  .prefault({});
+
+const kubernetes = z.strictObject({
+  ...kubernetesKeys,
+  namespace: dnsLabel
+    .optional()
+    .describe('the only namespace that is looked after; default: all of them'),
+  fieldManager: z
+    .string()
+    .min(1)
+    .max(128)
+    .default('kube-sfu-operator')
+    .describe('name under which the API server keeps what fields the operator owns'),
+  leaderElection,
+  events,
+});
 
 /** The operator's configuration. Unknown keys fail. */
 export const operatorConfig = z
@@ -59,7 +125,38 @@ export const operatorConfig = z
       .prefault({}),
     pods: z
       .strictObject({
+        image: z
+          .string()
+          .min(1)
+          .max(512)
+          .default('kube-sfu:latest')
+          .describe('image of pools that name none'),
+        apiPort: z
+          .int()
+          .min(1)
+          .max(65535)
+          .default(7000)
+          .describe(
+            'port of the nodes’ API; with HostNetwork each node has one of its own from the pool’s range',
+          ),
+        configMapName: dnsSubdomain
+          .optional()
+          .describe(
+            'ConfigMap with media-node.yaml, in the pools’ namespace; default: the configuration in the image',
+          ),
+        secretName: dnsSubdomain
+          .optional()
+          .describe(
+            'Secret in the pools’ namespace whose keys are in the nodes’ environment: SERVICE_SECRET and DATABASE_URL',
+          ),
+        serviceAccountName: dnsSubdomain
+          .optional()
+          .describe('service account of the nodes; no token of it is mounted'),
         terminationGracePeriodSeconds: count(8, 'how long a node may take to end, in seconds'),
+        deletionTimeoutMs: ms(
+          120_000,
+          'how long a deleted pod may stay after its grace period, as on a machine that is cut off; then it is let go',
+        ),
       })
       .prefault({}),
     placement: z
@@ -80,6 +177,15 @@ export const operatorConfig = z
         ),
         drainGraceMs: ms(5_000, 'least time that a draining router without peers is kept'),
         orphanGraceMs: ms(10_000, 'how long a router that belongs to no room is kept on a node'),
+        growAtPercent: z
+          .int()
+          .min(1)
+          .max(100)
+          .default(80)
+          .describe(
+            'use of the capacity of each of a room’s consumer routers from which it gets one more, in percent',
+          ),
+        shrinkAfterMs: ms(60_000, 'how long an added consumer router must be empty before it goes'),
       })
       .prefault({}),
     instances: z
@@ -93,16 +199,37 @@ export const operatorConfig = z
       .describe(
         'session tables, where the rows of ended instances are removed; without it they stay',
       ),
-    local: localConfig.describe(
-      'runs without a cluster: resources from a folder, pods as processes',
-    ),
+    autoscaling: z
+      .strictObject({
+        intervalMs: ms(5_000, 'pause between two looks at a pool’s load'),
+        tolerancePercent: z
+          .int()
+          .min(0)
+          .max(100)
+          .default(10)
+          .describe('deviation from the target that changes nothing, in percent of it'),
+      })
+      .prefault({}),
+    kubernetes: kubernetes.optional().describe('runs on a cluster; either this or local'),
+    local: localConfig
+      .optional()
+      .describe('runs without a cluster: resources from a folder, pods as processes'),
+  })
+  .refine(({ kubernetes: cluster, local }) => (cluster === undefined) !== (local === undefined), {
+    error: 'exactly one of kubernetes and local must be set',
+    path: ['kubernetes'],
   })
   .refine(
-    ({ pods, shutdownTimeoutMs }) => pods.terminationGracePeriodSeconds * 1000 < shutdownTimeoutMs,
+    ({ local, pods, shutdownTimeoutMs }) =>
+      local === undefined || pods.terminationGracePeriodSeconds * 1000 < shutdownTimeoutMs,
     {
-      error: 'must be longer than pods.terminationGracePeriodSeconds, so that nodes can end first',
+      error:
+        'must be longer than pods.terminationGracePeriodSeconds, so that local nodes can end first',
       path: ['shutdownTimeoutMs'],
     },
   );
 
 export type OperatorConfig = z.output<typeof operatorConfig>;
+export type KubernetesConfig = z.output<typeof kubernetes>;
+export type LeaderElectionConfig = KubernetesConfig['leaderElection'];
+export type EventsConfig = KubernetesConfig['events'];

@@ -32,6 +32,7 @@ async function main(): Promise<void> {
   const server = createServer((request, response) => void handle(request, response));
   const port = await listen(server, config.listen);
 
+  if (!config.local) throw new Error('the Kubernetes adapter is not wired up yet');
   const adapter = await startLocalAdapter({ config: config.local, metrics, clock, logger });
   const { cluster } = adapter;
   const operator = startOperator({ config, cluster, serviceMetrics, metrics, clock, logger });

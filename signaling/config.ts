@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { kubernetesKeys } from '../common/kubernetes/config.ts';
 import { commonConfig, databaseConfig, httpClientConfig } from '../common/service/config.ts';
 
 const ms = (fallback: number, what: string, most = 86_400_000) =>
@@ -51,23 +52,11 @@ const internalListener = z
 
 const kubernetes = z
   .strictObject({
-    kubeconfig: z
-      .string()
-      .optional()
-      .describe('kubeconfig file; without it the pod’s service account is used'),
+    ...kubernetesKeys,
     namespace: z
       .string()
       .default('default')
       .describe('namespace of the MediaRooms and MediaWorkers'),
-    requestTimeoutMs: ms(10_000, 'how long a list or write may take'),
-    watchTimeoutMs: ms(
-      25_000,
-      'after how long the API is asked to end a watch, below 30 s',
-      29_000,
-    ),
-    relistMs: ms(600_000, 'after how long everything is listed anew even if watches seem well'),
-    backoffMinMs: ms(200, 'first pause after a failed list or watch; it doubles, with jitter'),
-    backoffMaxMs: ms(10_000, 'longest pause after a failed list or watch'),
   })
   .prefault({});
 

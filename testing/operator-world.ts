@@ -6,12 +6,19 @@ import { createServiceMetrics } from '../common/service/metrics.ts';
 import type { NodeRole } from '../common/wire/media-node.ts';
 import { apiPortName, type Cluster, type Pod, type PodClient } from '../operator/cluster.ts';
 import { operatorConfig, type OperatorConfig } from '../operator/config.ts';
-import { createLocalCluster, createLocalObjects, readerOf } from '../operator/local/cluster.ts';
+import {
+  createLocalCluster,
+  createLocalObjects,
+  podMethodsOf,
+  readerOf,
+} from '../operator/local/cluster.ts';
 import { Collection, type NewObject, type Revisions } from '../operator/local/store.ts';
 import { createOperatorMetrics } from '../operator/metrics.ts';
 import { startOperator, type Operator } from '../operator/operator.ts';
 import { systemClock } from '../operator/runtime/clock.ts';
 import { FakeNode } from './fake-node.ts';
+
+const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 
 export const secret = 'a secret of the tests, long enough';
 
@@ -41,13 +48,9 @@ export class FakePods {
         if (!this.paused) await this.run(pod.metadata.name);
         return this.#pods.require(pod.metadata);
       },
-      annotate: async (pod, annotations) => {
-        const all = { ...pod.metadata.annotations, ...annotations };
-        const metadata = { ...pod.metadata, annotations: all };
-        return Promise.resolve(this.#pods.update({ ...pod, metadata }));
-      },
-      delete: async (pod) => {
-        if (this.stuck.has(pod.metadata.name)) this.#pods.delete(pod.metadata, {}, true);
+      ...podMethodsOf(this.#pods),
+      delete: async (pod, { force = false } = {}) => {
+        if (!force && this.stuck.has(pod.metadata.name)) this.#pods.delete(pod.metadata, {}, true);
         else await this.#remove(pod);
       },
     };
@@ -167,7 +170,7 @@ type Fields = Record<string, unknown>;
 export class OperatorWorld {
   readonly objects = createLocalObjects(1000);
   readonly pods = new FakePods(this.objects.revisions);
-  readonly cluster: Cluster = createLocalCluster(this.objects, this.pods.client());
+  readonly cluster: Cluster = createLocalCluster(this.objects, this.pods.client(), logger);
   readonly config: OperatorConfig;
   readonly registry = createServiceMetrics();
   #operator: Operator | undefined;
@@ -183,7 +186,7 @@ export class OperatorWorld {
       serviceMetrics: this.registry,
       metrics: createOperatorMetrics(this.registry.registry),
       clock: systemClock,
-      logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
+      logger,
     });
     return this;
   }

@@ -32,6 +32,7 @@ export interface StructuralSchema {
   pattern?: string;
   'x-kubernetes-validations'?: ValidationRule[];
   'x-kubernetes-int-or-string'?: boolean;
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-list-type'?: 'atomic' | 'map' | 'set';
   'x-kubernetes-list-map-keys'?: string[];
 }

@@ -48,9 +48,14 @@ const ajv = new Ajv({
 const mapValues = <T>(map: Record<string, T>, change: (value: T) => object): Fields =>
   Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
 
+const additionalPropertiesOf = (schema: StructuralSchema): Fields | boolean => {
+  if (schema['x-kubernetes-preserve-unknown-fields']) return true;
+  return schema.additionalProperties ? toJsonSchema(schema.additionalProperties) : false;
+};
+
 /** The JSON schema that accepts what the API server accepts after pruning: nothing beyond the named properties. */
 function toJsonSchema(schema: StructuralSchema): Fields {
-  const { properties, items, additionalProperties } = schema;
+  const { properties, items } = schema;
   const plain = Object.fromEntries(
     Object.entries(schema).filter(
       ([key]) =>
@@ -63,9 +68,7 @@ function toJsonSchema(schema: StructuralSchema): Fields {
     ...(schema['x-kubernetes-int-or-string'] ? { type: ['integer', 'string'] } : {}),
     ...(properties ? { properties: mapValues(properties, toJsonSchema) } : {}),
     ...(items ? { items: toJsonSchema(items) } : {}),
-    ...(schema.type === 'object'
-      ? { additionalProperties: additionalProperties ? toJsonSchema(additionalProperties) : false }
-      : {}),
+    ...(schema.type === 'object' ? { additionalProperties: additionalPropertiesOf(schema) } : {}),
   };
 }
 

@@ -56,7 +56,7 @@ export async function startLocalAdapter(deps: LocalAdapterDeps): Promise<LocalAd
     logger,
   });
   return {
-    cluster: createLocalCluster(objects, pods.client()),
+    cluster: createLocalCluster(objects, pods.client(), logger),
     objects,
     pods,
     folder,

@@ -7,8 +7,19 @@ import type {
 } from '../../common/resources/types.ts';
 import { isApiError } from '../../common/errors.ts';
 import { validateResource } from '../../common/resources/validate.ts';
-import type { Cluster, PodClient, Reader, ResourceClient } from '../cluster.ts';
-import { Collection, Revisions, type NewObject, type Stored } from './store.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type {
+  BudgetClient,
+  Cluster,
+  EventRecorder,
+  NodeReader,
+  Pod,
+  PodClient,
+  Reader,
+  ResourceClient,
+} from '../cluster.ts';
+import { poolOf } from '../workers/labels.ts';
+import { Collection, Revisions, mergeMap, type NewObject, type Stored } from './store.ts';
 
 /** All objects of the local adapter. Pods have their own store beside their processes. */
 export interface LocalObjects {
@@ -44,6 +55,23 @@ export function readerOf<T extends Stored>(collection: Collection<T>): Reader<T>
   };
 }
 
+/** The methods of a client of pods that are the same whatever runs in them. */
+export const podMethodsOf = (
+  pods: Collection<Pod>,
+): Pick<PodClient, 'listOfPool' | 'updateMetadata'> => ({
+  listOfPool: ({ namespace, name }) =>
+    pods.list().filter((pod) => pod.metadata.namespace === namespace && poolOf(pod) === name),
+  updateMetadata: async (pod, { labels, annotations }) => {
+    const changed = {
+      labels: mergeMap(pod.metadata.labels, labels),
+      annotations: mergeMap(pod.metadata.annotations, annotations),
+    };
+    return Promise.resolve(
+      pods.update({ ...pod, metadata: { ...pod.metadata, ...changed } } as NewObject<Pod>),
+    );
+  },
+});
+
 function clientOf<T extends KubernetesObject<unknown, Status>, Status>(
   collection: Collection<T>,
 ): ResourceClient<T, Status> {
@@ -66,9 +94,37 @@ function clientOf<T extends KubernetesObject<unknown, Status>, Status>(
   };
 }
 
+/** There is no Kubernetes node here: pods are announced by the address that their environment gives them. */
+const noNodes: NodeReader = { get: () => undefined, watch: () => () => undefined };
+
+/** Nobody evicts processes. */
+const noBudgets: BudgetClient = { apply: () => Promise.resolve() };
+
+/** Without an API that keeps Events, they are lines of the log. */
+const logEvents = (logger: Logger): EventRecorder => ({
+  record: ({ kind, metadata }, { type, reason, action, note }) =>
+    logger[type === 'Warning' ? 'warn' : 'info'](
+      { kind, namespace: metadata.namespace, name: metadata.name, reason, action },
+      note,
+    ),
+});
+
 /** The reconcilers' view of the local adapter. */
-export const createLocalCluster = (objects: LocalObjects, pods: PodClient): Cluster => ({
-  workers: clientOf<MediaWorker, MediaWorkerStatus>(objects.mediaworkers),
+export const createLocalCluster = (
+  objects: LocalObjects,
+  pods: PodClient,
+  logger: Logger,
+): Cluster => ({
+  workers: {
+    ...clientOf<MediaWorker, MediaWorkerStatus>(objects.mediaworkers),
+    setReplicas: async (worker, replicas) =>
+      Promise.resolve(
+        objects.mediaworkers.update({ ...worker, spec: { ...worker.spec, replicas } }),
+      ),
+  },
   rooms: clientOf<MediaRoom, MediaRoomStatus>(objects.mediarooms),
   pods,
+  nodes: noNodes,
+  budgets: noBudgets,
+  events: logEvents(logger),
 });

@@ -226,3 +226,14 @@ function mergePart<T extends Stored>(object: NewObject<T>, old: T, part: Part): 
   else merged.status = old.status;
   return merged;
 }
+
+/** The change applied to a map of labels or annotations; null removes. */
+export const mergeMap = (
+  old: Record<string, string> | undefined,
+  change: Record<string, string | null> | undefined,
+): Record<string, string> | undefined =>
+  change === undefined
+    ? old
+    : (Object.fromEntries(
+        Object.entries({ ...old, ...change }).filter(([, value]) => value !== null),
+      ) as Record<string, string>);

@@ -26,7 +26,7 @@ const makeRequest = (change: Partial<PlacementRequest> = {}): PlacementRequest =
     name: 'room',
     uid: 'uid',
     producers: { routers: 1, selector: { matchLabels: {} } },
-    consumers: { routers: 1, selector: { matchLabels: {} } },
+    consumers: { routers: 1, maxRouters: 32, selector: { matchLabels: {} } },
   },
   current: [],
   generation: 0,
@@ -43,7 +43,7 @@ const makeRoom = (producers: number, consumers: number, uid = 'uid'): PlacementR
   name: 'room',
   uid,
   producers: { routers: producers, selector: { matchLabels: {} } },
-  consumers: { routers: consumers, selector: { matchLabels: {} } },
+  consumers: { routers: consumers, maxRouters: 32, selector: { matchLabels: {} } },
 });
 
 /** The request that follows when the decision was carried out: the nodes carry its routers, and nothing else changed. */

@@ -98,7 +98,9 @@ async function markDraining({ deps, pods }: Context, names: string[]): Promise<v
   const since = new Date(deps.clock.now()).toISOString();
   for (const pod of pods.filter(({ metadata }) => names.includes(metadata.name))) {
     deps.logger.info({ pod: pod.metadata.name }, 'node chosen to drain');
-    await deps.cluster.pods.annotate(pod, { [drainingSinceAnnotation]: since });
+    await deps.cluster.pods.updateMetadata(pod, {
+      annotations: { [drainingSinceAnnotation]: since },
+    });
   }
 }
 

@@ -24,7 +24,11 @@ function toJsonSchema(schema: StructuralSchema): JSONSchema {
     ...(schema.type === 'object'
       ? {
           required: [...new Set([...(schema.required ?? []), ...defaulted])],
-          additionalProperties: additionalProperties ? toJsonSchema(additionalProperties) : false,
+          additionalProperties: schema['x-kubernetes-preserve-unknown-fields']
+            ? true
+            : additionalProperties
+              ? toJsonSchema(additionalProperties)
+              : false,
         }
       : {}),
     ...(properties

@@ -1,7 +1,7 @@
+import type { Change } from '../../common/kubernetes/informer.ts';
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { closeCodes } from '../connection/close-codes.ts';
 import type { LocalPeer, Registry } from '../peers/registry.ts';
-import type { Change } from './informer.ts';
 import { isDeleting } from './placements.ts';
 
 /** Why a peer that was bound to this router can't stay, or undefined. */

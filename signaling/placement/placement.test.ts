@@ -16,6 +16,8 @@ const timing = {
   namespace: 'default',
   requestTimeoutMs: 2000,
   watchTimeoutMs: 25_000,
+  watchStallMs: 5_000,
+  listPageSize: 500,
   relistMs: 600_000,
   backoffMinMs: 5,
   backoffMaxMs: 40,

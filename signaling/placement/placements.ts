@@ -1,9 +1,9 @@
 import { ApiError, isApiError } from '../../common/errors.ts';
+import { Informer, type Change } from '../../common/kubernetes/informer.ts';
 import { isConditionTrue } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaWorker, Placement } from '../../common/resources/types.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { SignalingConfig } from '../config.ts';
-import { Informer, type Change } from './informer.ts';
 import type { Kube } from './kube.ts';
 import { roomIdAnnotation, roomNameOf } from './room-name.ts';
 
@@ -46,16 +46,19 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
   const timing = config.kubernetes;
   const rooms = new Informer<MediaRoom>({
     what: 'mediarooms',
-    source: kube.source('mediarooms'),
+    source: kube.source<MediaRoom>('mediarooms'),
     timing,
     logger,
   });
   const pools = new Informer<MediaWorker>({
     what: 'mediaworkers',
-    source: kube.source('mediaworkers'),
+    source: kube.source<MediaWorker>('mediaworkers'),
     timing,
     logger,
   });
+
+  const { namespace } = config.kubernetes;
+  const roomOf = (name: string): MediaRoom | undefined => rooms.get({ namespace, name });
 
   const mayCreate = (): boolean => pools.list().some(({ spec }) => spec.rooms.createOnJoin);
 
@@ -91,11 +94,11 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
       };
       const timer = setTimeout(end, Math.max(0, waitMs));
       const off = rooms.onChange((change) => change.name === name && end());
-      const offPools = pools.onChange(() => !rooms.get(name) && end());
+      const offPools = pools.onChange(() => !roomOf(name) && end());
     });
 
   function notReady(name: string): ApiError {
-    const room = rooms.get(name);
+    const room = roomOf(name);
     if (!rooms.synced || !pools.synced)
       return new ApiError(
         'room_not_ready',
@@ -108,7 +111,7 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
 
   /** What is there of a room: nothing, not enough, enough for a peer, or all that was asked for. */
   function stateOf(name: string): 'missing' | 'waiting' | 'partial' | 'ready' {
-    const room = rooms.get(name);
+    const room = roomOf(name);
     if (!room) return rooms.synced && pools.synced ? 'missing' : 'waiting';
     if (isDeleting(room) || !isUsable(room)) return 'waiting';
     return isRoomReady(room) ? 'ready' : 'partial';
@@ -136,7 +139,7 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
     let created = false;
     for (;;) {
       const state = stateOf(name);
-      const room = rooms.get(name);
+      const room = roomOf(name);
       if (room && (state === 'ready' || (state === 'partial' && Date.now() >= partialAt)))
         return room;
       if (Date.now() >= deadline) throw notReady(name);
@@ -157,17 +160,18 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
     },
     stop: async (): Promise<void> => {
       await Promise.all([rooms.stop(), pools.stop()]);
+      await kube.close();
     },
     get synced(): boolean {
       return rooms.synced && pools.synced;
     },
     prepare,
-    room: (name: string) => rooms.get(name),
+    room: roomOf,
     rooms: () => rooms.list(),
     pools: () => pools.list(),
     /** A router of the room, whatever its state. */
     router: (roomName: string, routerId: string): Placement | undefined =>
-      rooms.get(roomName)?.status?.placements?.find((item) => item.routerId === routerId),
+      roomOf(roomName)?.status?.placements?.find((item) => item.routerId === routerId),
     onRoomChange: (listener: (change: Change<MediaRoom>) => void) => rooms.onChange(listener),
   };
 }

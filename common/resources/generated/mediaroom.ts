@@ -92,9 +92,13 @@ export interface MediaRoomSpec {
       };
     };
     /**
-     * How many routers the room has on this side, each on a node of its own where there are enough.
+     * How many routers the room has on this side at least, each on a node of its own where there are enough.
      */
     routers: number;
+    /**
+     * How many routers the room may grow to on this side when those that it has fill up. Added ones go when they are empty.
+     */
+    maxRouters: number;
   };
   /**
    * What happens to the room when nobody is in it.
@@ -109,6 +113,10 @@ export interface MediaRoomSpec {
      */
     afterSeconds: number;
   };
+  /**
+   * The room is deleted this long after its creation, with peers or without, in seconds. Left out, it has no such end.
+   */
+  ttlSeconds?: number;
 }
 
 /**

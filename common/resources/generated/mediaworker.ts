@@ -17,6 +17,119 @@ export interface MediaWorkerSpec {
    */
   workersPerNode: number;
   /**
+   * Container image of the nodes, such as example.com/kube-sfu:1.2.3. Left out, it is the one that the operator is configured with. A change rolls the nodes.
+   */
+  image?: string;
+  /**
+   * Compute resources of each node's container, as in a pod. A change rolls the nodes.
+   */
+  resources: {
+    /**
+     * What is set aside for a node, such as cpu and memory.
+     */
+    requests?: {
+      [k: string]: number | string;
+    };
+    /**
+     * What a node may use at most.
+     */
+    limits?: {
+      [k: string]: number | string;
+    };
+  };
+  /**
+   * Overrides of the pods that the operator builds, merged into them as a strategic merge patch, for example nodeSelector, tolerations, affinity, priorityClassName, volumes or more containers. The nodes' own container is media-node. A change rolls the nodes.
+   */
+  podTemplate: {
+    /**
+     * Labels and annotations to add.
+     */
+    metadata: {
+      /**
+       * Labels of each pod.
+       */
+      labels?: {
+        [k: string]: string;
+      };
+      /**
+       * Annotations of each pod.
+       */
+      annotations?: {
+        [k: string]: string;
+      };
+    };
+    /**
+     * Part of a PodSpec. Its fields are checked when a pod is made from it; the condition PodsCreated then names what is wrong.
+     */
+    spec: {
+      /**
+       * Not to be set here; spec.network.mode decides it.
+       */
+      hostNetwork?: boolean;
+      /**
+       * Not to be set here.
+       */
+      restartPolicy?: string;
+      /**
+       * Not to be set here; the operator's configuration decides it.
+       */
+      terminationGracePeriodSeconds?: number;
+      /**
+       * Not to be set here.
+       */
+      nodeName?: string;
+      [k: string]: unknown;
+    };
+  };
+  /**
+   * How nodes are replaced when the pool's shape has changed.
+   */
+  rollout: {
+    /**
+     * How many nodes more than wanted may exist meanwhile. A new node comes first and an old one drains then, where the ports suffice.
+     */
+    maxSurge: number;
+  };
+  /**
+   * Lets the operator set replicas by load. Left out, replicas is left alone; don't use it together with a HorizontalPodAutoscaler.
+   */
+  autoscaling?: {
+    /**
+     * Fewest nodes.
+     */
+    minReplicas: number;
+    /**
+     * Most nodes.
+     */
+    maxReplicas: number;
+    /**
+     * Average number of consumers on each worker to aim at.
+     */
+    targetConsumersPerWorker?: number;
+    /**
+     * Average CPU use of the nodes' busiest workers to aim at, in percent of one CPU.
+     */
+    targetCPUPercent?: number;
+    /**
+     * How eagerly nodes are added.
+     */
+    scaleUp: {
+      /**
+       * The lowest number of nodes wanted within this time counts, in seconds.
+       */
+      stabilizationWindowSeconds: number;
+    };
+    /**
+     * How eagerly nodes are removed.
+     */
+    scaleDown: {
+      /**
+       * The highest number of nodes wanted within this time counts, in seconds.
+       */
+      stabilizationWindowSeconds: number;
+    };
+  };
+  /**
    * What one worker may carry. Placement never goes over it.
    */
   capacity: {
@@ -96,6 +209,10 @@ export interface MediaWorkerStatus {
    */
   readyReplicas?: number;
   /**
+   * Nodes that have the shape of the present spec.
+   */
+  updatedReplicas?: number;
+  /**
    * Label selector of the pool's pods, for the scale subresource.
    */
   selector?: string;
@@ -129,6 +246,22 @@ export interface MediaWorkerStatus {
      * Where the node's API is reached from inside.
      */
     url?: string;
+    /**
+     * Address that clients are given for media.
+     */
+    address?: string;
+    /**
+     * Ports for media, first-last, each UDP and TCP.
+     */
+    ports?: string;
+    /**
+     * Name of the Kubernetes node that the pod runs on.
+     */
+    hostName?: string;
+    /**
+     * Version of kube-sfu that the node runs.
+     */
+    version?: string;
     /**
      * Pending until the node first answers, Ready when it takes rooms, Draining when it takes no more, Unreachable when it missed several polls, Dead when it is given up.
      */

@@ -6,6 +6,7 @@ import type { Logger } from '../../../common/service/logger.ts';
 import {
   apiPortName,
   formatKey,
+  mediaContainer,
   type EnvVar,
   type Pod,
   type PodClient,
@@ -13,7 +14,7 @@ import {
   type PodStatus,
 } from '../../cluster.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { readerOf } from '../cluster.ts';
+import { podMethodsOf, readerOf } from '../cluster.ts';
 import type { LocalConfig } from '../config.ts';
 import { Collection, type Revisions } from '../store.ts';
 import { PortPool } from './ports.ts';
@@ -35,7 +36,7 @@ interface Running {
 }
 
 const apiPortOf = (pod: Pod): number =>
-  pod.spec.containers[0].ports.find(({ name }) => name === apiPortName)?.containerPort ?? 0;
+  mediaContainer(pod).ports.find(({ name }) => name === apiPortName)?.containerPort ?? 0;
 
 /** Pods as child processes of the operator. */
 export class LocalPods {
@@ -63,11 +64,7 @@ export class LocalPods {
     return {
       ...readerOf(this.#pods),
       create: (manifest) => this.#create(manifest),
-      annotate: async (pod, annotations) => {
-        const all = { ...pod.metadata.annotations, ...annotations };
-        const changed = { ...pod, metadata: { ...pod.metadata, annotations: all } };
-        return Promise.resolve(this.#pods.update(changed));
-      },
+      ...podMethodsOf(this.#pods),
       delete: async (pod) => {
         this.#delete(pod);
         return Promise.resolve();
@@ -147,7 +144,7 @@ export class LocalPods {
       if ('value' in variable) return [variable.name, variable.value];
       return [variable.name, fields[variable.valueFrom.fieldRef.fieldPath] ?? ''];
     };
-    const env = Object.fromEntries(pod.spec.containers[0].env.map(resolve));
+    const env = Object.fromEntries(mediaContainer(pod).env.map(resolve));
     return { ...env, API_PORT: String(apiPortOf(pod)) };
   }
 
@@ -220,7 +217,7 @@ export class LocalPods {
 }
 
 function withApiPort(pod: Pod, port: number): Pod {
-  const [container] = pod.spec.containers;
+  const container = mediaContainer(pod);
   const ports = container.ports.map((item) =>
     item.name === apiPortName ? { ...item, containerPort: port } : item,
   );
