@@ -9,7 +9,10 @@ import type { PlacementLedger } from './placement/ledger.ts';
 import type { Clock } from './runtime/clock.ts';
 
 /** The calls that the operator makes to media nodes. */
-type NodeClient = Pick<MediaNodeClient, 'putRouter' | 'deleteRouter' | 'status' | 'drain'>;
+type NodeClient = Pick<
+  MediaNodeClient,
+  'putRouter' | 'deleteRouter' | 'status' | 'drain' | 'announceAddress'
+>;
 
 /** What the reconcilers act with. */
 export interface OperatorDeps {

@@ -11,6 +11,7 @@ import { ApiError, isApiError, messageOf, type ErrorCode } from '../common/error
 import { closeServer, listen } from '../common/service/http.ts';
 import { parseOrThrow } from '../common/validate.ts';
 import {
+  announcedAddressRequest,
   putRouterRequest,
   type NodeRole,
   type NodeStatus,
@@ -25,6 +26,8 @@ export interface FakeNodeOptions {
   workers?: number;
   host?: string;
   port?: number;
+  /** What it announces at its start; default: nothing. */
+  announcedAddress?: string;
 }
 
 type RouterStatus = NodeStatus['routers'][number];
@@ -41,6 +44,7 @@ export class FakeNode {
   readonly codecs = new Map<string, string[]>();
   state: NodeStatus['state'] = 'Ready';
   load: Partial<NodeLoad> = {};
+  announcedAddress: string | undefined;
   /** Every call that was answered or refused, as `METHOD path`. */
   readonly calls: string[] = [];
   /** Asked at each call: an error code refuses it, `hang` leaves it without an answer. */
@@ -50,6 +54,7 @@ export class FakeNode {
 
   constructor(options: FakeNodeOptions) {
     this.options = options;
+    this.announcedAddress = options.announcedAddress;
   }
 
   get url(): string {
@@ -85,6 +90,7 @@ export class FakeNode {
     this.instanceId = randomUUID();
     this.routers.clear();
     this.state = 'Ready';
+    this.announcedAddress = this.options.announcedAddress;
   }
 
   setPeers(peers: number, roomId?: string): void {
@@ -104,6 +110,7 @@ export class FakeNode {
       pid: process.pid,
       startedAt: new Date(0).toISOString(),
       state: this.state,
+      ...(this.announcedAddress === undefined ? {} : { announcedAddress: this.announcedAddress }),
       load: {
         peers: routers.reduce((sum, { peers }) => sum + peers, 0),
         ...{ producers: 0, consumers: 0, dataProducers: 0, dataConsumers: 0, cpuPercent: 0 },
@@ -152,6 +159,11 @@ export class FakeNode {
     router.post('/drain', (ctx) => {
       this.state = 'Draining';
       ctx.body = { state: 'Draining', peers: this.status().load.peers };
+    });
+    router.put('/announced_address', (ctx) => {
+      const { address } = parseOrThrow(announcedAddressRequest, ctx.request.body, 'body');
+      this.announcedAddress = address;
+      ctx.body = { address };
     });
     router.put('/rooms/:roomId/routers/:routerId', (ctx) => {
       const { roomId = '', routerId = '' } = ctx.params;

@@ -7,6 +7,7 @@ import {
   type HttpClientDeps,
 } from '../http/client.ts';
 import {
+  announcedAddressResponse,
   consumerResponse,
   dataConsumerResponse,
   destinationPipeResponse,
@@ -109,6 +110,15 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         ...options,
       }),
     drain: (url: string) => post(url, '/drain', { response: drainResponse }),
+    /** @param address an IP address or host name that ICE candidates carry from now on */
+    announceAddress: (url: string, address: string) =>
+      http.call({
+        method: 'PUT',
+        baseUrl: url,
+        route: '/announced_address',
+        body: { address },
+        response: announcedAddressResponse,
+      }),
 
     // For the signaling service.
     forward: <M extends PeerMethod>(

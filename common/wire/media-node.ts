@@ -260,6 +260,19 @@ export const objectsRequest = objectRequest.extend({ consumerIds: ids });
 export const preferredLayersRequest = objectRequest.extend(consumerLayers.shape);
 export const priorityRequest = objectRequest.extend({ priority: consumerPriority });
 
+/** An IP address or host name, as `spec.network.announcedAddress` of a MediaWorker. */
+const announcedAddress = z
+  .string()
+  .max(253)
+  .regex(/^[0-9A-Za-z:]([0-9A-Za-z.:-]*[0-9A-Za-z])?$/, 'expected an IP address or a host name');
+
+/**
+ * `PUT /announced_address`, by the operator, which knows the outside of the machine that the node runs on: ICE candidates
+ * that are given from now on carry this address. Repeating it changes nothing.
+ */
+export const announcedAddressRequest = z.object({ address: announcedAddress });
+export const announcedAddressResponse = z.object({ address: announcedAddress });
+
 const load = z.object({
   peers: z.int(),
   producers: z.int(),
@@ -281,6 +294,8 @@ export const nodeStatus = z.object({
   version: z.string(),
   startedAt: z.iso.datetime(),
   state: z.enum(['Ready', 'Draining']),
+  /** What ICE candidates carry; absent: the address that the RTC ports are bound to. */
+  announcedAddress: z.string().optional(),
   load,
   workers: z.array(
     z.object({
