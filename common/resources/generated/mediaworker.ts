@@ -229,6 +229,18 @@ export interface MediaWorkerStatus {
    */
   loadPercent?: number;
   /**
+   * Addresses that clients are given for media, each once.
+   *
+   * Items: An IP address or a host name.
+   */
+  addresses?: string[];
+  /**
+   * Versions of kube-sfu that the nodes run, each once.
+   *
+   * Items: A version.
+   */
+  versions?: string[];
+  /**
    * The nodes, one for each pod.
    *
    * Items: One media node.
