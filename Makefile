@@ -33,7 +33,7 @@ check: ## Check types, lint, formatting, unused code and generated files
 	@$(RUN) npm run --silent check
 
 bench: ## Measure join latency, statements a join, and what forwarding costs
-	@scripts/setup.sh node dependencies worker postgres
+	@scripts/setup.sh node dependencies worker postgres kubernetes
 	@$(RUN) node bench/main.ts
 
 format: ## Format the files
@@ -55,5 +55,6 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # LOG_LEVEL             ## Demo: least severity in the services' logs (info)
 # DATABASE_URL          ## A Postgres server to use, by a role that may create databases (default: an embedded one)
 # MEDIASOUP_WORKER_BIN  ## A mediasoup worker to use (default: downloaded, else built)
+# KUBEBUILDER_ASSETS    ## A folder with etcd, kube-apiserver and kubectl to test with (default: downloaded, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
 # KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)

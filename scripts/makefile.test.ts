@@ -28,6 +28,7 @@ describe('make help', () => {
     'DEMO_REPLICAS',
     'DATABASE_URL',
     'MEDIASOUP_WORKER_BIN',
+    'KUBEBUILDER_ASSETS',
     'CHROMIUM_BIN',
     'KUBE_SFU_CACHE',
   ])('explains the variable %s', (name) => {

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what this tree needs, once: Node, the npm packages, the mediasoup worker, Postgres and Chromium. What is there
-# already is found in a moment. Writes the environment of the make targets to .run/env. See `make help` for the variables.
+# Installs what this tree needs, once: Node, the npm packages, the mediasoup worker, Postgres, a Kubernetes API server and
+# Chromium. What is there already is found in a moment. Writes the environment of the make targets to .run/env. See `make help`
+# for the variables.
 #
-# Usage: scripts/setup.sh [PART…]    parts: node dependencies worker postgres chromium (all of them)
+# Usage: scripts/setup.sh [PART…]    parts: node dependencies worker postgres kubernetes chromium (all of them)
 # shellcheck disable=SC2154 # cache, run_dir: setup/lib.sh
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib node worker postgres chromium; do
+for part in lib node worker postgres kubernetes chromium; do
   # shellcheck source=/dev/null
   . "$here/setup/$part.sh"
 done
@@ -23,10 +24,10 @@ main() {
   local part
   mkdir -p "$run_dir" "$cache"
   rm -f "$run_dir/missing-packages"
-  [ $# -gt 0 ] || set -- node dependencies worker postgres chromium
+  [ $# -gt 0 ] || set -- node dependencies worker postgres kubernetes chromium
   for part; do
     case $part in
-      node | dependencies | worker | postgres | chromium) "setup_$part" ;;
+      node | dependencies | worker | postgres | kubernetes | chromium) "setup_$part" ;;
       *) die "no such part: $part" ;;
     esac
   done
