@@ -33,6 +33,8 @@ export interface NodeContext {
   readonly destinationPipes: DestinationPipes;
   /** Set by `POST /drain`: nothing new is taken. */
   draining: boolean;
+  /** What ICE candidates carry instead of the listening address. Set by `PUT /announced_address`. */
+  announcedAddress: string | undefined;
   /** Makes sure that this instance's row exists. */
   register: () => Promise<void>;
   /** Runs on after the answer; a failure is logged, and never takes the process down. */

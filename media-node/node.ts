@@ -132,6 +132,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
     }),
     replicas: new RoomReplicas(repository, config.notifications.replicaCacheMs),
     draining: false,
+    announcedAddress: config.rtc.announcedAddress,
     register: () => registration.register(),
     background: background.run,
   } as { -readonly [K in keyof NodeContext]: NodeContext[K] };

@@ -25,6 +25,7 @@ export function nodeStatus(ctx: NodeContext): NodeStatus {
     version,
     startedAt: startedAt.toISOString(),
     state: ctx.draining ? 'Draining' : 'Ready',
+    ...(ctx.announcedAddress === undefined ? {} : { announcedAddress: ctx.announcedAddress }),
     load: {
       peers: registry.peers.length,
       producers: registry.producers.size,

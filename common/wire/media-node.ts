@@ -261,7 +261,7 @@ export const preferredLayersRequest = objectRequest.extend(consumerLayers.shape)
 export const priorityRequest = objectRequest.extend({ priority: consumerPriority });
 
 /** An IP address or host name, as `spec.network.announcedAddress` of a MediaWorker. */
-const announcedAddress = z
+export const announcedAddress = z
   .string()
   .max(253)
   .regex(/^[0-9A-Za-z:]([0-9A-Za-z.:-]*[0-9A-Za-z])?$/, 'expected an IP address or a host name');

@@ -1,4 +1,9 @@
-import type { DtlsParameters, PlainTransport, WebRtcTransport } from 'mediasoup/types';
+import type {
+  DtlsParameters,
+  IceCandidate,
+  PlainTransport,
+  WebRtcTransport,
+} from 'mediasoup/types';
 import type { z } from 'zod';
 
 import { isForeignKeyViolation } from '../../common/db/knex.ts';
@@ -36,7 +41,7 @@ export async function createTransport(
   const transport = await ctx.registry.creating.runAll([request.peer.mediaPeerId], () =>
     findOrCreate(ctx, routerId, request),
   );
-  return isWebRtc(transport) ? iceServerParameters(transport) : plainParameters(transport);
+  return isWebRtc(transport) ? iceServerParameters(ctx, transport) : plainParameters(transport);
 }
 
 async function findOrCreate(
@@ -211,11 +216,31 @@ function watchConnection(ctx: NodeContext, { peer, transport }: LiveTransport): 
   });
 }
 
-function iceServerParameters(transport: WebRtcTransport): PeerResponse<'createWebRtcTransport'> {
+/**
+ * mediasoup's server keeps the address that it was made with, which it puts into candidates and uses for nothing else; a
+ * client finds its transport by the user name of its ICE requests, whatever address it sends them to. So the newest
+ * address is put in here.
+ */
+function announcedCandidates(
+  { announcedAddress }: NodeContext,
+  { iceCandidates }: WebRtcTransport,
+): IceCandidate[] {
+  if (announcedAddress === undefined) return iceCandidates;
+  return iceCandidates.map((candidate) => ({
+    ...candidate,
+    ip: announcedAddress,
+    address: announcedAddress,
+  }));
+}
+
+function iceServerParameters(
+  ctx: NodeContext,
+  transport: WebRtcTransport,
+): PeerResponse<'createWebRtcTransport'> {
   return {
     transportId: transport.id,
     iceParameters: transport.iceParameters,
-    iceCandidates: transport.iceCandidates,
+    iceCandidates: announcedCandidates(ctx, transport),
     dtlsParameters: transport.dtlsParameters,
     ...(transport.sctpParameters ? { sctpParameters: transport.sctpParameters } : {}),
   };

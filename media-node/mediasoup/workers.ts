@@ -83,13 +83,8 @@ export class WorkerPool {
     const { config } = this.#deps;
     const worker = await createWorker({ logLevel: config.logLevel });
     try {
-      const address = {
-        ip: config.listenIp,
-        port: slot.port,
-        ...(config.announcedAddress === undefined
-          ? {}
-          : { announcedAddress: config.announcedAddress }),
-      };
+      // Which address is announced may change later, and is told with each transport's candidates instead.
+      const address = { ip: config.listenIp, port: slot.port };
       const server = await worker.createWebRtcServer({
         listenInfos: [
           { protocol: 'udp', ...address },

@@ -51,6 +51,13 @@ const administration = {
     summary: 'Takes no new router or transport from now on',
     response: wire.drainResponse,
   },
+  announceAddress: {
+    method: 'PUT',
+    path: '/announced_address',
+    summary: 'Sets the address that ICE candidates carry from now on',
+    body: wire.announcedAddressRequest,
+    response: wire.announcedAddressResponse,
+  },
   deletePeer: {
     method: 'DELETE',
     path: '/peers/:mediaPeerId',

@@ -44,7 +44,13 @@ export function createHandlers(ctx: NodeContext, parts: HandlerParts): EndpointH
 }
 
 type AdministrationNames =
-  'putRouter' | 'deleteRouter' | 'deleteRoom' | 'getStatus' | 'drain' | 'deletePeer';
+  | 'putRouter'
+  | 'deleteRouter'
+  | 'deleteRoom'
+  | 'getStatus'
+  | 'drain'
+  | 'announceAddress'
+  | 'deletePeer';
 
 function administration(
   ctx: NodeContext,
@@ -62,6 +68,12 @@ function administration(
     drain: () => {
       ctx.draining = true;
       return Promise.resolve({ state: 'Draining', peers: ctx.registry.peers.length });
+    },
+    announceAddress: (_params, { address }) => {
+      if (ctx.announcedAddress !== address)
+        ctx.logger.info({ address, before: ctx.announcedAddress }, 'announced address set');
+      ctx.announcedAddress = address;
+      return Promise.resolve({ address });
     },
     deletePeer: async (params) => {
       closePeer(ctx, param(params, 'mediaPeerId'));
