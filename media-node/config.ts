@@ -57,9 +57,7 @@ const rtc = z.strictObject({
   listenIp: z.string().default('127.0.0.1').describe('address that the workers’ RTC ports bind to'),
   announcedAddress: announcedAddress
     .optional()
-    .describe(
-      'address in ICE candidates, an IP address or a host name, until PUT /announced_address says another; default: the listening one',
-    ),
+    .describe('address in ICE candidates until the operator tells one; default: the listening one'),
   portStart: port('worker i has portStart + i, UDP and TCP'),
   workers: z.int().min(1).max(256).describe('number of mediasoup workers, about one for each CPU'),
   initialAvailableOutgoingBitrate: count(1_000_000, 'first bandwidth estimate, in bit/s'),
