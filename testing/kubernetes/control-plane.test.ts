@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { until } from '../until.ts';
-import { ControlPlane } from './control-plane.ts';
+import { startControlPlane, type ControlPlane } from './control-plane.ts';
 
 const pool = (name: string): string =>
   JSON.stringify({
@@ -30,7 +30,7 @@ describe('the control plane', () => {
   let plane: ControlPlane;
 
   beforeAll(async () => {
-    plane = await ControlPlane.start({
+    plane = await startControlPlane({
       users: { reader: ['readers'] },
       auditPolicy: {
         apiVersion: 'audit.k8s.io/v1',
@@ -45,7 +45,7 @@ describe('the control plane', () => {
   it('serves our kinds, to kubectl and to the client', async () => {
     await plane.createNamespace('serves');
     await plane.kubectl(['apply', '-f', '-'], { input: pool('media'), namespace: 'serves' });
-    const { items } = await plane.admin.list<{ metadata: { name: string } }>(
+    const { items } = await plane.client.list<{ metadata: { name: string } }>(
       '/apis/kube-sfu.dev/v1alpha1/namespaces/serves/mediaworkers',
     );
     expect(items.map(({ metadata }) => metadata.name)).toEqual(['media']);
@@ -55,7 +55,7 @@ describe('the control plane', () => {
     await expect(plane.kubectl(['get', 'pods'], { user: 'reader' })).rejects.toThrow(
       /"reader" cannot list resource "pods"/,
     );
-    await expect(plane.client('reader').list('/api/v1/pods')).rejects.toMatchObject({
+    await expect(plane.clientOf('reader').list('/api/v1/pods')).rejects.toMatchObject({
       statusCode: 403,
     });
   });
@@ -78,7 +78,7 @@ describe('the control plane', () => {
   it('answers nothing while it is paused, and goes on after', async () => {
     plane.pause();
     let answered = false;
-    const call = plane.admin.list('/api/v1/nodes').then(() => (answered = true));
+    const call = plane.client.list('/api/v1/nodes').then(() => (answered = true));
     await sleep(300);
     expect(answered).toBe(false);
     plane.resume();
@@ -88,7 +88,7 @@ describe('the control plane', () => {
 
 describe('a control plane that fails to start', () => {
   it('shows what the API server said', async () => {
-    await expect(ControlPlane.start({ serverArgs: ['--no-such-argument'] })).rejects.toThrow(
+    await expect(startControlPlane({ serverArgs: ['--no-such-argument'] })).rejects.toThrow(
       /kube-apiserver ended \(exit code 1\).*\n.*unknown flag: --no-such-argument/s,
     );
   });
@@ -97,8 +97,8 @@ describe('a control plane that fails to start', () => {
 describe('a control plane whose process is killed', () => {
   it('ends with it and leaves no files', async () => {
     const script = `
-      const { ControlPlane } = await import(${JSON.stringify(path.join(import.meta.dirname, 'control-plane.ts'))});
-      const { pids, dir } = await ControlPlane.start({ crds: false });
+      const { startControlPlane } = await import(${JSON.stringify(path.join(import.meta.dirname, 'control-plane.ts'))});
+      const { pids, dir } = await startControlPlane({ crds: false });
       process.stdout.write(JSON.stringify({ pids, dir }));`;
     const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],

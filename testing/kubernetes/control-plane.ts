@@ -60,32 +60,16 @@ interface Parts {
  * A real Kubernetes API server with a real etcd, without controllers, scheduler or kubelets. It ends with this process at the
  * latest.
  */
-export class ControlPlane {
+class ControlPlane {
   readonly #parts: Parts;
   readonly #clients = new Cleanup();
   #etcd: Program;
   #server: Program | undefined;
   #admin: KubernetesClient | undefined;
 
-  private constructor(parts: Parts) {
+  constructor(parts: Parts) {
     this.#parts = parts;
     this.#etcd = this.#startEtcd();
-  }
-
-  /** @throws Error with the end of a log when a part does not start */
-  static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-    for (let attempt = 1; ; attempt++) {
-      const controlPlane = new ControlPlane(await prepare(options));
-      try {
-        await controlPlane.startServer();
-        if (options.crds ?? true) await installCrds(controlPlane.admin);
-        return controlPlane;
-      } catch (error) {
-        await controlPlane.stop();
-        if (attempt >= startAttempts || !String(error).includes('address already in use'))
-          throw error;
-      }
-    }
   }
 
   get url(): string {
@@ -124,13 +108,13 @@ export class ControlPlane {
     return this.#parts.users.writeKubeconfig(user, { server }, `-${new URL(server).port}`);
   }
 
-  /** A client of the admin's. */
-  get admin(): KubernetesClient {
-    return (this.#admin ??= this.client(admin));
+  /** The admin's client. */
+  get client(): KubernetesClient {
+    return (this.#admin ??= this.clientOf(admin));
   }
 
   /** A client that is closed with the control plane. */
-  client(user: string): KubernetesClient {
+  clientOf(user: string): KubernetesClient {
     const config = { ...clientConfig, kubeconfig: this.kubeconfig(user) };
     const client = new KubernetesClient({ config });
     this.#clients.add(() => client.close());
@@ -153,7 +137,7 @@ export class ControlPlane {
   }
 
   async createNamespace(name: string, labels: Record<string, string> = {}): Promise<void> {
-    await this.admin.call({
+    await this.client.call({
       method: 'POST',
       path: '/api/v1/namespaces',
       body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } },
@@ -257,6 +241,28 @@ export class ControlPlane {
         ...serverArgs,
       ],
     });
+  }
+}
+
+export type { ControlPlane };
+
+/**
+ * Starts a control plane of the caller's own, which has to stop it.
+ *
+ * @throws Error with the end of a log when a part does not start
+ */
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  for (let attempt = 1; ; attempt++) {
+    const controlPlane = new ControlPlane(await prepare(options));
+    try {
+      await controlPlane.startServer();
+      if (options.crds ?? true) await installCrds(controlPlane.client);
+      return controlPlane;
+    } catch (error) {
+      await controlPlane.stop();
+      if (attempt >= startAttempts || !String(error).includes('address already in use'))
+        throw error;
+    }
   }
 }
 
