@@ -88,7 +88,9 @@ function faultsOf(schema: StructuralSchema, sample: Json): Fault[] {
       return stringFaults(schema);
     case 'boolean':
       return [['is text', 'yes']];
-    default:
+    case 'array':
+    case 'object':
+    case undefined:
       return containerFaults(schema, sample);
   }
 }
