@@ -28,6 +28,7 @@ export const errorCatalogue = {
   rate_limited: { status: 429, retryable: true },
   room_full: { status: 429, retryable: true },
   too_many_connections: { status: 429, retryable: true },
+  quota_exceeded: { status: 429, retryable: true },
   too_many_transports: { status: 409, retryable: false },
   capacity_exhausted: { status: 503, retryable: true },
   internal: { status: 500, retryable: false },

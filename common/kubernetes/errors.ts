@@ -30,14 +30,18 @@ export class KubernetesError extends ApiError {
   readonly statusCode: number;
   /** Kubernetes' word for the cause, such as `AlreadyExists` or `Expired`. */
   readonly reason: string;
+  /** What the API server says, without the call. */
+  readonly detail: string;
 
   constructor(statusCode: number, body: StatusBody, what: string) {
     const fields = fieldsOf(body);
+    const detail = body.message ?? `the Kubernetes API answered ${statusCode}`;
     super(
       codes[statusCode] ?? 'kubernetes_unavailable',
-      `${what}: ${body.message ?? `the Kubernetes API answered ${statusCode}`}`,
+      `${what}: ${detail}`,
       fields.length > 0 ? { fields } : {},
     );
+    this.detail = detail;
     this.statusCode = statusCode;
     this.reason = body.reason ?? '';
   }
@@ -45,6 +49,15 @@ export class KubernetesError extends ApiError {
 
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof KubernetesError && error.reason === 'AlreadyExists';
+
+/**
+ * A ResourceQuota of the namespace is used up. Only the text tells this from a missing permission: both are `Forbidden`,
+ * without a cause.
+ */
+export const isQuotaExceeded = (error: unknown): error is KubernetesError =>
+  error instanceof KubernetesError &&
+  error.statusCode === 403 &&
+  error.detail.includes('exceeded quota: ');
 
 /** The API server no longer has the history, or the page, that was asked for. */
 export const isExpired = (error: unknown): boolean =>

@@ -9,6 +9,7 @@ import { renderOpenApi as renderSignalingApi } from '../../signaling/http/openap
 import { renderConfiguration } from './configuration.ts';
 import { renderResourceTypes } from './crd-types.ts';
 import { renderMetrics } from './metrics.ts';
+import { renderPermissions, renderRbac } from './rbac.ts';
 import { renderResources } from './resources.ts';
 
 /** One file that is made from others. */
@@ -29,6 +30,10 @@ const generators: Generator[] = [
   },
   { path: 'docs/resources.md', render: renderResources },
   { path: 'docs/configuration.md', render: renderConfiguration },
+  { path: 'docs/permissions.md', render: renderPermissions },
+  { path: 'config/rbac/operator.yaml', render: () => renderRbac('operator', 'all') },
+  { path: 'config/rbac/operator-namespaced.yaml', render: () => renderRbac('operator', 'one') },
+  { path: 'config/rbac/signaling.yaml', render: () => renderRbac('signaling', 'one') },
   { path: 'docs/metrics.md', render: renderMetrics },
   { path: 'docs/openapi/media-node.json', render: renderMediaNodeApi },
   { path: 'docs/openapi/signaling.json', render: renderSignalingApi },
