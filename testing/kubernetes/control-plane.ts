@@ -230,8 +230,8 @@ class ControlPlane {
         `--tls-private-key-file=${certificate.keyFile}`,
         `--token-auth-file=${at('tokens.csv')}`,
         '--authorization-mode=RBAC',
-        // Nobody makes the service accounts that it asks for.
-        '--disable-admission-plugins=ServiceAccount',
+        // Nobody makes the service accounts that the one asks for, or removes the taints that the other sets.
+        '--disable-admission-plugins=ServiceAccount,TaintNodesByCondition',
         '--service-account-issuer=https://kubernetes.default.svc',
         `--service-account-key-file=${at('service-account.pub')}`,
         `--service-account-signing-key-file=${at('service-account.key')}`,
