@@ -54,9 +54,12 @@ export interface WorkerClient extends ResourceClient<MediaWorker, MediaWorkerSta
   setReplicas(worker: MediaWorker, replicas: number): Promise<MediaWorker>;
 }
 
-export type EnvVar =
-  | { name: string; value: string }
-  | { name: string; valueFrom: { fieldRef: { fieldPath: string } } };
+export interface EnvVar {
+  name: string;
+  value?: string;
+  /** The operator's own variables refer to fields of the pod; overrides may refer to anything. */
+  valueFrom?: { fieldRef?: { fieldPath: string }; [source: string]: unknown };
+}
 
 export interface ContainerPort {
   name?: string;

@@ -64,6 +64,8 @@ const events = z
     burst: count(25, 'Events of one object that are written without a pause'),
     refillMs: ms(60_000, 'after how long an object may have one Event more'),
     maxQueue: count(1_000, 'Events that wait to be written; what comes beyond is lost'),
+    maxRemembered: count(4_096, 'Events, and objects that had some, that are remembered at most'),
+    flushTimeoutMs: ms(2_000, 'how long Events that wait may take to be written at the end'),
   })
   .prefault({});
 
@@ -152,6 +154,10 @@ export const operatorConfig = z
         serviceAccountName: dnsSubdomain
           .optional()
           .describe('service account of the nodes; no token of it is mounted'),
+        portReservationMs: ms(
+          600_000,
+          'how long the ports of a new pod are set aside while the pod does not appear',
+        ),
         terminationGracePeriodSeconds: count(8, 'how long a node may take to end, in seconds'),
         deletionTimeoutMs: ms(
           120_000,

@@ -76,10 +76,8 @@ export class FakePods {
   async run(name: string): Promise<void> {
     const pod = this.#find(name);
     const env = Object.fromEntries(
-      pod.spec.containers[0].env.flatMap((item) =>
-        'value' in item ? [[item.name, item.value]] : [],
-      ),
-    ) as Record<string, string>;
+      pod.spec.containers[0].env.map(({ name: key, value }) => [key, value]),
+    );
     const node = await new FakeNode({
       podName: name,
       pool: env['POOL'] ?? '',

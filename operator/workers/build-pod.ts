@@ -1,103 +1,119 @@
 import { createHash } from 'node:crypto';
 
 import { apiVersion, type MediaWorker } from '../../common/resources/types.ts';
-import { apiPortName, type ContainerPort, type EnvVar, type PodManifest } from '../cluster.ts';
-import { podName, poolLabel, portsAnnotation, roleLabel, specHashAnnotation } from './labels.ts';
-import { formatBlock, type PortBlock } from './ports.ts';
+import type { PodManifest } from '../cluster.ts';
+import type { OperatorConfig } from '../config.ts';
+import { buildContainer, buildVolumes } from './container.ts';
+import {
+  managedBy,
+  managedByLabel,
+  podName,
+  poolLabel,
+  portsAnnotation,
+  roleLabel,
+  specHashAnnotation,
+} from './labels.ts';
+import { applyOverrides } from './overrides.ts';
+import { blockSize, formatBlock, type PortBlock } from './ports.ts';
 
 export interface PodBuildOptions {
   ordinal: number;
+  /** The pod's ports: as many as {@link blockSize} says. */
   ports: PortBlock;
-  /** Port of the node's API; 0 lets the adapter choose. */
-  apiPort: number;
-  /** How long the node may take to end, in seconds. */
-  terminationGracePeriodSeconds: number;
+  config: OperatorConfig['pods'];
 }
 
-/** Changes exactly when a pod must be made anew to follow its pool's spec. */
-export function specHash({ spec }: MediaWorker): string {
-  const { workersPerNode, network } = spec;
-  const shape = JSON.stringify([
-    workersPerNode,
-    network.mode,
-    network.portRange.start,
-    network.portRange.end,
-    network.announcedAddress ?? null,
-  ]);
-  return createHash('sha256').update(shape).digest('hex').slice(0, 16);
-}
+/** Nobody's user and group: a node writes nothing but to its own /tmp. */
+const unprivilegedId = 65532;
 
-const fromField = (name: string, fieldPath: string): EnvVar => ({
-  name,
-  valueFrom: { fieldRef: { fieldPath } },
+/** What the operator's pods have in common with those of other controllers, so that common tools find their way. */
+const commonLabels = ({ metadata, spec }: MediaWorker): Record<string, string> => ({
+  'app.kubernetes.io/name': 'media-node',
+  'app.kubernetes.io/instance': metadata.name,
+  'app.kubernetes.io/component': spec.role.toLowerCase(),
+  'app.kubernetes.io/part-of': 'kube-sfu',
+  [managedByLabel]: managedBy,
 });
 
-function buildEnv(worker: MediaWorker, { ports, apiPort }: PodBuildOptions): EnvVar[] {
-  const { role, workersPerNode, network } = worker.spec;
-  const announced = network.announcedAddress;
-  // Without a given address a pod is announced by its node's, or by its own where clients reach that.
-  const ownAddress = network.mode === 'PodIP' ? 'status.podIP' : 'status.hostIP';
-  return [
-    fromField('POD_NAME', 'metadata.name'),
-    fromField('POD_IP', 'status.podIP'),
-    { name: 'POOL', value: worker.metadata.name },
-    { name: 'ROLE', value: role },
-    { name: 'API_PORT', value: String(apiPort) },
-    { name: 'RTC_PORT_START', value: String(ports.start) },
-    { name: 'RTC_WORKERS', value: String(workersPerNode) },
-    announced
-      ? { name: 'ANNOUNCED_ADDRESS', value: announced }
-      : fromField('ANNOUNCED_ADDRESS', ownAddress),
-  ];
-}
-
-function buildPorts({ spec }: MediaWorker, { ports, apiPort }: PodBuildOptions): ContainerPort[] {
-  const count = ports.end - ports.start + 1;
-  const media = Array.from({ length: count }, (_, i) => ports.start + i).flatMap((port) =>
-    (['UDP', 'TCP'] as const).map((protocol) => ({
-      name: `rtc-${protocol.toLowerCase()}-${port}`,
-      containerPort: port,
-      protocol,
-      ...(spec.network.mode === 'HostPort' ? { hostPort: port } : {}),
-    })),
-  );
-  return [{ name: apiPortName, containerPort: apiPort, protocol: 'TCP' }, ...media];
-}
-
-/** The pod of one media node. The adapter adds what belongs to its world. */
-export function buildPod(worker: MediaWorker, options: PodBuildOptions): PodManifest {
-  const { metadata, spec, kind } = worker;
+function buildMetadata(
+  worker: MediaWorker,
+  { ordinal, ports }: PodBuildOptions,
+): PodManifest['metadata'] {
+  const { name, namespace, uid } = worker.metadata;
   return {
-    metadata: {
-      name: podName(metadata.name, options.ordinal),
-      namespace: metadata.namespace,
-      labels: {
-        'app.kubernetes.io/name': 'media-node',
-        'app.kubernetes.io/managed-by': 'kube-sfu-operator',
-        [poolLabel]: metadata.name,
-        [roleLabel]: spec.role,
+    name: podName(name, ordinal),
+    namespace,
+    labels: { ...commonLabels(worker), [poolLabel]: name, [roleLabel]: worker.spec.role },
+    annotations: { [portsAnnotation]: formatBlock(ports) },
+    ownerReferences: [
+      {
+        ...{ apiVersion, kind: worker.kind, name, uid },
+        ...{ controller: true, blockOwnerDeletion: true },
       },
-      annotations: {
-        [portsAnnotation]: formatBlock(options.ports),
-        [specHashAnnotation]: specHash(worker),
-      },
-      ownerReferences: [
-        {
-          apiVersion,
-          kind,
-          name: metadata.name,
-          uid: metadata.uid,
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
-    },
-    spec: {
-      ...(spec.network.mode === 'HostNetwork' ? { hostNetwork: true } : {}),
-      terminationGracePeriodSeconds: options.terminationGracePeriodSeconds,
-      containers: [
-        { name: 'media-node', env: buildEnv(worker, options), ports: buildPorts(worker, options) },
-      ],
-    },
+    ],
   };
+}
+
+/** Pods of one pool keep away from each other where they can, so that a machine takes few of them with it. */
+const buildSpread = (pool: string): object => ({
+  maxSkew: 1,
+  topologyKey: 'kubernetes.io/hostname',
+  whenUnsatisfiable: 'ScheduleAnyway',
+  labelSelector: { matchLabels: { [poolLabel]: pool } },
+});
+
+/** All of the restricted Pod Security profile but what the network mode needs. */
+const podSecurity = {
+  runAsNonRoot: true,
+  runAsUser: unprivilegedId,
+  runAsGroup: unprivilegedId,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+function buildShape(worker: MediaWorker, options: PodBuildOptions): PodManifest {
+  const { config } = options;
+  const onHost = worker.spec.network.mode === 'HostNetwork';
+  const spec: PodManifest['spec'] = {
+    // A pod on its machine's network asks the cluster's DNS only when it is told to.
+    ...(onHost ? { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' } : {}),
+    ...(config.serviceAccountName ? { serviceAccountName: config.serviceAccountName } : {}),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: config.terminationGracePeriodSeconds,
+    securityContext: podSecurity,
+    topologySpreadConstraints: [buildSpread(worker.metadata.name)],
+    containers: [buildContainer(worker, options)],
+    volumes: buildVolumes(config),
+  };
+  return applyOverrides({ metadata: buildMetadata(worker, options), spec }, worker);
+}
+
+/** JSON with sorted keys: equal for equal values, whoever wrote them. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+
+/**
+ * Tells pods of one shape from those of another: of all that a pod of the pool is made from, its name and ports excepted.
+ *
+ * @throws {ApiError} `invalid_request` as {@link buildPod}
+ */
+export function specHash(worker: MediaWorker, config: OperatorConfig['pods']): string {
+  const ports = { start: 0, end: blockSize(worker) - 1 };
+  const shape = buildShape(worker, { ordinal: 0, ports, config });
+  return createHash('sha256').update(canonical(shape)).digest('hex').slice(0, 16);
+}
+
+/**
+ * The pod of one media node.
+ *
+ * @throws {ApiError} `invalid_request`, with the field of the pool's overrides that can't be merged
+ */
+export function buildPod(worker: MediaWorker, options: PodBuildOptions): PodManifest {
+  const { metadata, spec } = buildShape(worker, options);
+  const hash = { [specHashAnnotation]: specHash(worker, options.config) };
+  return { metadata: { ...metadata, annotations: { ...metadata.annotations, ...hash } }, spec };
 }

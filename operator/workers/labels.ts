@@ -1,5 +1,10 @@
 import type { Pod } from '../cluster.ts';
 
+/** Tells what the operator made, on every object of it; what has it is all that the operator reads of pods and budgets. */
+export const managedByLabel = 'app.kubernetes.io/managed-by';
+export const managedBy = 'kube-sfu-operator';
+export const managedSelector = `${managedByLabel}=${managedBy}`;
+
 /** Labels and annotations of a pool's pods. */
 export const poolLabel = 'kube-sfu.dev/pool';
 export const roleLabel = 'kube-sfu.dev/role';

@@ -17,7 +17,7 @@ import {
   poolOf,
   specHashAnnotation,
 } from './labels.ts';
-import { allocateBlock, blockOf } from './ports.ts';
+import { allocateBlock, blockOf, blockSize } from './ports.ts';
 import { buildWorkerStatus } from './status.ts';
 
 /** One look at a pool. */
@@ -73,7 +73,7 @@ function viewPod(pod: Pod, node: ObservedNode | undefined, hash: string): PodVie
 }
 
 function decide({ deps, worker, pods }: Context): PodsDecision {
-  const hash = specHash(worker);
+  const hash = specHash(worker, deps.config.pods);
   const { spec, metadata } = worker;
   return decidePods({
     replicas: spec.replicas,
@@ -88,10 +88,10 @@ function decide({ deps, worker, pods }: Context): PodsDecision {
 /** Ports are unique over all pools, so that pools with one range can share a machine. */
 function findPorts(
   { cluster }: OperatorDeps,
-  { spec }: MediaWorker,
+  worker: MediaWorker,
 ): ReturnType<typeof allocateBlock> {
   const taken = cluster.pods.list().flatMap((pod) => blockOf(pod) ?? []);
-  return allocateBlock(spec.network.portRange, spec.workersPerNode, taken);
+  return allocateBlock(worker.spec.network.portRange, blockSize(worker), taken);
 }
 
 async function markDraining({ deps, pods }: Context, names: string[]): Promise<void> {
@@ -143,13 +143,7 @@ async function createPods(
   for (const [i, ordinal] of ordinals.entries()) {
     const ports = findPorts(deps, worker);
     if (!ports) return ordinals.length - i;
-    const { terminationGracePeriodSeconds } = deps.config.pods;
-    const manifest = buildPod(worker, {
-      ordinal,
-      ports,
-      apiPort: 0,
-      terminationGracePeriodSeconds,
-    });
+    const manifest = buildPod(worker, { ordinal, ports, config: deps.config.pods });
     deps.logger.info({ pod: manifest.metadata.name, ports }, 'creating a node');
     await deps.cluster.pods.create(manifest);
   }

@@ -76,7 +76,7 @@ export function mergeStrategic(
 
 function applyDirective(patch: JsonObject, field: string): JsonObject {
   const { [directive]: kind, ...rest } = patch;
-  if (kind === 'replace') return rest;
+  if (kind === 'replace') return (clean(rest) ?? {}) as JsonObject;
   if (kind === 'delete') return {};
   return refuse(`${field}.${directive}`, 'expected delete or replace');
 }

@@ -140,10 +140,10 @@ export class LocalPods {
       'status.podIP': ip,
       'status.hostIP': announcedAddress,
     };
-    const resolve = (variable: EnvVar): [string, string] => {
-      if ('value' in variable) return [variable.name, variable.value];
-      return [variable.name, fields[variable.valueFrom.fieldRef.fieldPath] ?? ''];
-    };
+    const resolve = ({ name, value, valueFrom }: EnvVar): [string, string] => [
+      name,
+      value ?? fields[valueFrom?.fieldRef?.fieldPath ?? ''] ?? '',
+    ];
     const env = Object.fromEntries(mediaContainer(pod).env.map(resolve));
     return { ...env, API_PORT: String(apiPortOf(pod)) };
   }
