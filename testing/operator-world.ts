@@ -17,10 +17,9 @@ import { createOperatorMetrics } from '../operator/metrics.ts';
 import { startOperator, type Operator } from '../operator/operator.ts';
 import { systemClock } from '../operator/runtime/clock.ts';
 import { FakeNode } from './fake-node.ts';
+import { quickConfig, secret } from './quick-config.ts';
 
 const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
-
-export const secret = 'a secret of the tests, long enough';
 
 /** Pods whose process is a FakeNode in this process. */
 export class FakePods {
@@ -147,14 +146,9 @@ function withPort(pod: Pod, port: number): Pod {
   return { ...pod, spec: { ...pod.spec, containers: [{ ...container, ports }] } };
 }
 
-/** Times short enough for tests; what a test needs longer it sets itself. */
-const quick = {
-  serviceAuth: { secret },
-  nodeClient: { timeoutMs: 1000, retries: 0 },
-  nodes: { intervalMs: 50, timeoutMs: 500, staleAfterMisses: 2, deadAfterMisses: 8 },
-  reconcile: { backoff: { initialMs: 20, maxMs: 200 }, statusIntervalMs: 50, resyncMs: 500 },
-  rooms: { closeTimeoutMs: 1000, drainGraceMs: 100, orphanGraceMs: 200 },
-  placement: { refusalMs: 300 },
+/** The operator's configuration here, where a test sets nothing else. */
+const localConfig = {
+  ...quickConfig,
   local: {
     resources: { dir: '/nowhere' },
     api: { kubeconfig: '/nowhere' },
@@ -174,7 +168,7 @@ export class OperatorWorld {
   #operator: Operator | undefined;
 
   constructor(config: Fields = {}) {
-    this.config = operatorConfig.parse({ ...quick, ...config });
+    this.config = operatorConfig.parse({ ...localConfig, ...config });
   }
 
   start(): this {
