@@ -7,6 +7,8 @@ const ms = (fallback: number, what: string, most = 86_400_000) =>
   z.int().positive().max(most).default(fallback).describe(`${what}, in milliseconds`);
 const count = (fallback: number, what: string) =>
   z.int().positive().default(fallback).describe(what);
+/** No more than a MediaRoom may have. */
+const routers = (what: string) => z.int().min(1).max(32).default(1).describe(what);
 const port = (what: string) => z.int().min(0).max(65535).describe(what);
 const file = (what: string) => z.string().min(1).describe(what);
 
@@ -69,10 +71,9 @@ const rooms = z
     ),
     onJoin: z
       .strictObject({
-        producerRouters: count(1, 'producer routers of a room that is made on first join'),
-        consumerRouters: count(
-          1,
-          'consumer routers of such a room: over how many nodes its watchers spread',
+        producerRouters: routers('producer routers of a room that is made on first join'),
+        consumerRouters: routers(
+          'consumer routers of such a room: over how many nodes its watchers spread at first',
         ),
       })
       .prefault({}),

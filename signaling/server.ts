@@ -51,7 +51,7 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
   const others = createSignalingClient(client);
   const hasty = { ...config.httpClient, timeoutMs: config.leave.nodeTimeoutMs };
   const hastyOthers = createSignalingClient({ ...client, config: { ...hasty, retries: 0 } });
-  const kube = createKube(config.kubernetes);
+  const kube = createKube({ config: config.kubernetes, logger });
   const placements = createPlacements({ config, kube, logger });
   const registry = createRegistry();
   const stores = { knex, peers, replicas, kube, placements };

@@ -20,9 +20,12 @@ const codes: Record<number, ErrorCode> = {
   504: 'timed_out',
 };
 
+/** The API server's name for no field: of the note that its rules were not tried on an object of a wrong shape. */
+const noField = '<nil>';
+
 const fieldsOf = ({ details }: StatusBody): FieldIssue[] =>
   (details?.causes ?? []).flatMap(({ field, message }) =>
-    field && message ? [{ field, message }] : [],
+    field && field !== noField && message ? [{ field, message }] : [],
   );
 
 /** A refusal of the API server, with its HTTP status and Kubernetes' reason. */

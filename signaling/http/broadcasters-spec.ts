@@ -20,7 +20,7 @@ export const broadcastersSpec = {
     path: '/rooms/:roomId',
     summary: 'RTP capabilities of the room’s routers.',
     response: z.object({ routerRtpCapabilities: opaque }),
-    errors: ['room_not_found', 'room_not_ready', 'store_unavailable'],
+    errors: ['room_not_found', 'room_not_ready', 'quota_exceeded', 'store_unavailable'],
   },
   createBroadcaster: {
     method: 'post',
@@ -32,7 +32,13 @@ export const broadcastersSpec = {
       device: device.default({}),
     }),
     response: z.object({ peerId: z.string() }),
-    errors: ['room_not_found', 'room_not_ready', 'room_full', 'store_unavailable'],
+    errors: [
+      'room_not_found',
+      'room_not_ready',
+      'room_full',
+      'quota_exceeded',
+      'store_unavailable',
+    ],
   },
   createTransport: {
     method: 'post',

@@ -51,7 +51,7 @@ export const roomsSpec = {
     }),
     response: room,
     status: 201,
-    errors: ['conflict', 'room_not_ready'],
+    errors: ['conflict', 'quota_exceeded', 'room_not_ready'],
   },
   listRooms: {
     method: 'get',

@@ -78,7 +78,7 @@ export function roomsHandlers(services: Services): Handlers<typeof roomsSpec> {
     createRoom: async ({ token, body: { roomId, spec } }) => {
       await authorize(token, roomId);
       const annotations = { [roomIdAnnotation]: roomId };
-      return roomView(await kube.createRoom({ name: roomNameOf(roomId), spec, annotations }));
+      return roomView(await placements.create({ name: roomNameOf(roomId), spec, annotations }));
     },
     listRooms: async ({ token }) => {
       await authorize(token);

@@ -1,20 +1,23 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
 
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
-import { createLogger } from '../../common/service/logger.ts';
-import { until } from '../fixtures/client.ts';
-import { KubeApi } from '../fixtures/kube-api.ts';
-import { createKube } from './kube.ts';
+import { Cleanup } from '../../testing/cleanup.ts';
+import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
+import { grantRoles, serviceUser } from '../../testing/kubernetes/service-roles.ts';
+import { until } from '../../testing/until.ts';
+import { RoomsNamespace } from '../fixtures/rooms.ts';
+import { createKube, type Kube } from './kube.ts';
 import { createPlacements, roomIdOf, type Placements } from './placements.ts';
 
-const logger = createLogger('test', 'silent');
+const user = serviceUser('signaling');
+const stranger = 'stranger';
+
 const timing = {
-  namespace: 'default',
-  requestTimeoutMs: 2000,
+  requestTimeoutMs: 20_000,
   watchTimeoutMs: 25_000,
   watchStallMs: 5_000,
   listPageSize: 500,
@@ -22,7 +25,6 @@ const timing = {
   backoffMinMs: 5,
   backoffMaxMs: 40,
 };
-
 const placement = (routerId: string, role: Placement['role']): Placement => ({
   routerId,
   role,
@@ -34,177 +36,127 @@ const placement = (routerId: string, role: Placement['role']): Placement => ({
   state: 'Ready',
 });
 const both = [placement('r-0', 'Both')];
+const soon = { intervalMs: 20 };
+const nonEmpty = <T>(items: T[]): T[] | undefined => (items.length > 0 ? items : undefined);
+const readText = (file: string): Promise<string> => readFile(file, 'utf8');
+
+interface StartOptions {
+  kubeconfig?: string;
+  kubernetes?: Partial<typeof timing>;
+  rooms?: object;
+}
 
 describe('placements', () => {
-  let api: KubeApi;
+  let plane: ControlPlane;
+  let namespace: RoomsNamespace;
+  let namespaces = 0;
+  let kube: Kube;
   let placements: Placements;
-  let folder: string;
+  let log: { level: number; msg: string; reason?: string }[];
+  let cleanup: Cleanup;
 
-  const put = (name: string, items: Placement[], ready = true): void =>
-    api.put('mediarooms', {
-      apiVersion: 'kube-sfu.dev/v1alpha1',
-      kind: 'MediaRoom',
-      metadata: { name },
-      spec: { maxPeers: 10 },
-      status: {
-        placements: items,
-        conditions: [
-          {
-            type: 'Ready',
-            status: ready ? 'True' : 'False',
-            lastTransitionTime: '2026-01-01T00:00:00Z',
-            reason: 'Test',
-            message: 'no node has room for it',
-          },
-        ],
-      },
-    });
-  const pool = (createOnJoin: boolean): void =>
-    api.put('mediaworkers', {
-      apiVersion: 'kube-sfu.dev/v1alpha1',
-      kind: 'MediaWorker',
-      metadata: { name: 'pool' },
-      spec: { rooms: { createOnJoin } },
-    });
-  const start = (change: Partial<typeof timing> = {}, rooms = {}): void => {
-    const config = {
-      kubernetes: { ...timing, ...change, kubeconfig: path.join(folder, 'kubeconfig') },
-      rooms: {
-        readyTimeoutMs: 400,
-        partialAfterMs: 100,
-        onJoin: { producerRouters: 1, consumerRouters: 2 },
-        ...rooms,
-      },
-    };
-    const kube = createKube(config.kubernetes);
-    placements = createPlacements({ config, kube, logger });
-    placements.start();
-  };
+  beforeAll(async () => {
+    plane = await startControlPlane({ users: { [user]: [], [stranger]: [] } });
+  }, 90_000);
+  afterAll(() => plane.stop());
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'kube-sfu-placement-'));
-    api = new KubeApi();
-    await api.start();
-    await writeFile(path.join(folder, 'kubeconfig'), api.kubeconfig);
-    pool(false);
-  });
-  afterEach(async () => {
-    await placements.stop();
-    await api.close();
-    await rm(folder, { recursive: true });
-  });
+    cleanup = new Cleanup();
+    log = [];
+    namespace = new RoomsNamespace(plane, `rooms-${++namespaces}`);
+    await namespace.create();
+    await grantRoles(plane, 'signaling', namespace.name);
+    await namespace.putPool(false);
+  }, 30_000);
+  afterEach(() => cleanup.run());
 
-  const synced = (): Promise<void> => until(() => placements.synced && api.openWatches === 2);
+  const logger = pino({ level: 'info' }, { write: (line) => log.push(JSON.parse(line) as never) });
+
+  /** One replica's view; the last started one is `placements`. */
+  const start = (options: StartOptions = {}): Placements => {
+    const config = {
+      kubernetes: {
+        ...timing,
+        ...options.kubernetes,
+        namespace: namespace.name,
+        kubeconfig: options.kubeconfig ?? plane.kubeconfig(user),
+      },
+      rooms: {
+        readyTimeoutMs: 20_000,
+        partialAfterMs: 100,
+        onJoin: { producerRouters: 1, consumerRouters: 2 },
+        ...options.rooms,
+      },
+    };
+    kube = createKube({ config: config.kubernetes, logger });
+    const started = createPlacements({ config, kube, logger });
+    started.start();
+    cleanup.add(() => started.stop());
+    return (placements = started);
+  };
+  const synced = () => until('the rooms to be known', () => placements.synced, soon);
+  const known = (name: string) => until(`room ${name}`, () => placements.room(name), soon);
+  const impatient = { rooms: { readyTimeoutMs: 400 } };
 
   it('lists what is there and follows what changes', async () => {
-    put('one', both);
+    await namespace.putRoom('one', both);
     start();
     await synced();
     expect(placements.room('one')?.spec.maxPeers).toBe(10);
-    put('two', both);
-    await until(() => placements.room('two'));
-    api.delete('mediarooms', 'one');
-    await until(() => !placements.room('one'));
-  });
-
-  it('goes on after a watch that was cut in mid-stream, without missing anything', async () => {
-    start();
-    await synced();
-    for (const name of ['a', 'b', 'c']) {
-      api.resetWatches();
-      put(name, both);
-      await until(() => placements.room(name));
-    }
-    expect(api.lists).toBe(2);
-  });
-
-  it('lists anew when the history has expired', async () => {
-    start();
-    await synced();
-    api.forget('mediarooms', 'ghost');
-    put('late', both);
-    api.expireWatches();
-    await until(() => api.lists >= 4);
-    await until(() => placements.room('late'));
-  });
-
-  it('finds by listing anew from time to time what no event told', async () => {
-    put('lost', both);
-    start({ relistMs: 100 });
-    await synced();
-    api.forget('mediarooms', 'lost');
-    await until(() => !placements.room('lost'));
+    await namespace.putRoom('two', both);
+    await until('its router', () => placements.router('two', 'r-0'), soon);
+    await namespace.deleteRoom('one');
+    await until('its end', () => !placements.room('one'), soon);
   });
 
   it('serves what it knows while the API is away, and catches up after', async () => {
-    put('one', both);
+    await namespace.putRoom('one', both);
     start();
     await synced();
-    api.failWith = 503;
-    api.resetWatches();
-    await until(() => api.openWatches === 0);
-    expect((await placements.prepare('one')).metadata.name).toBe('one');
-    put('two', both);
-    api.failWith = undefined;
-    await until(() => placements.room('two'));
-  });
+    await plane.stopServer();
+    try {
+      expect((await placements.prepare('one')).metadata.name).toBe('one');
+    } finally {
+      await plane.startServer();
+    }
+    await namespace.putRoom('two', both);
+    await known('two');
+  }, 90_000);
 
-  it('starts while the API is away', async () => {
-    api.failWith = 500;
+  it('says when the API can not make the room, and makes it as soon as it is back', async () => {
+    await namespace.putPool(true);
     start();
+    await synced();
+    await plane.stopServer();
+    try {
+      await expect(placements.prepare('one')).rejects.toMatchObject({
+        code: 'room_not_ready',
+        message: 'the Kubernetes API is not available',
+      });
+      const late = start(impatient);
+      await expect(late.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
+    } finally {
+      await plane.startServer();
+    }
+    const preparing = placements.prepare('one');
+    preparing.catch(() => undefined);
+    await known('one');
+    await namespace.place('one', both);
+    await expect(preparing).resolves.toMatchObject({ metadata: { name: 'one' } });
+  }, 90_000);
+
+  it('finds an API server that comes back somewhere else, with another token', async () => {
+    await namespace.putRoom('one', both);
+    const kubeconfig = path.join(plane.dir, 'moving');
+    const gone = await plane.kubeconfigAt('http://127.0.0.1:1', user);
+    await writeFile(kubeconfig, await readText(gone));
+    start({ kubeconfig, rooms: { readyTimeoutMs: 300 } });
     await expect(placements.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
-    api.failWith = undefined;
-    put('one', both);
-    await until(() => placements.synced);
-    await placements.prepare('one');
-  });
-
-  describe('when the API server comes back somewhere else', () => {
-    const moveTo = async (next: KubeApi): Promise<void> => {
-      await next.start();
-      await writeFile(path.join(folder, 'kubeconfig'), next.kubeconfig);
-    };
-
-    it('finds it by its new kubeconfig, and lists anew', async () => {
-      for (const name of ['gone', 'filler', 'filler']) put(name, both);
-      start();
-      await synced();
-      await api.close();
-      api = new KubeApi();
-      await moveTo(api);
-      put('new', both);
-      await until(() => placements.room('new'));
-      expect(placements.room('gone')).toBeUndefined();
-      await until(() => api.openWatches === 2);
-      put('later', both);
-      await until(() => placements.room('later'));
-    });
-
-    it('goes over to it when the old one refuses the token', async () => {
-      start();
-      await synced();
-      const old = api;
-      old.failWith = 401;
-      old.resetWatches();
-      await until(() => old.openWatches === 0);
-      api = new KubeApi();
-      await moveTo(api);
-      put('new', both);
-      await until(() => placements.room('new'));
-      await old.close();
-    });
-
-    it('starts with the kubeconfig of one that is no more, and makes rooms at the next', async () => {
-      await api.close();
-      start();
-      await expect(placements.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
-      api = new KubeApi();
-      await moveTo(api);
-      pool(true);
-      api.onCreate = ({ metadata: { name } }) => put(name, both);
-      await until(() => placements.synced);
-      expect((await placements.prepare('made')).metadata.name).toBe('made');
-    });
+    const right = await readText(plane.kubeconfig(user));
+    await writeFile(kubeconfig, right.replace(plane.token(user), 'of-another-server'));
+    await until('the token to be refused', () => /Unauthorized/.test(JSON.stringify(log)), soon);
+    await writeFile(kubeconfig, right);
+    await known('one');
   });
 
   it('survives a listener that throws', async () => {
@@ -213,18 +165,9 @@ describe('placements', () => {
     placements.onRoomChange(() => {
       throw new Error('as the test asked');
     });
-    put('one', both);
-    put('two', both);
-    await until(() => placements.room('two'));
-  });
-
-  it('keeps a watch alive that is asked to end again and again', async () => {
-    start({ watchTimeoutMs: 1000 });
-    await synced();
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    put('one', both);
-    await until(() => placements.room('one'));
-    expect(api.lists).toBe(2);
+    await namespace.putRoom('one', both);
+    await namespace.putRoom('two', both);
+    await known('two');
   });
 
   describe('prepare', () => {
@@ -233,63 +176,212 @@ describe('placements', () => {
       await expect(placements.prepare('none')).rejects.toMatchObject({ code: 'room_not_found' });
     });
 
-    it('makes a room once, however many join it at the same time, and waits until it is ready', async () => {
-      pool(true);
-      api.onCreate = ({ metadata: { name } }) => setTimeout(() => put(name, both), 30);
-      start({}, { readyTimeoutMs: 5000 });
-      const rooms = await Promise.all(
-        Array.from({ length: 5 }, () => placements.prepare('A Room!')),
+    it('makes one room, however many join it at the same time at however many replicas', async () => {
+      await namespace.putPool(true);
+      const replicas = Array.from({ length: 4 }, () => start());
+      await until('all replicas', () => replicas.every((replica) => replica.synced), soon);
+      const joins = Promise.all(
+        replicas.flatMap((replica) => [1, 2, 3].map(() => replica.prepare('A Room!'))),
       );
-      expect(new Set(rooms.map(({ metadata }) => metadata.name)).size).toBe(1);
-      expect(rooms[0]!.metadata.name).toMatch(/^r-[0-9a-f]{32}$/);
+      joins.catch(() => undefined);
+      const [made] = await until('the room', () => namespace.rooms().then(nonEmpty));
+      await namespace.place(made!.metadata.name, both);
+      const rooms = await joins;
+      expect(new Set(rooms.map(({ metadata }) => metadata.uid))).toEqual(
+        new Set([made!.metadata.uid]),
+      );
+      expect(await namespace.rooms()).toHaveLength(1);
+      expect(made!.metadata.name).toMatch(/^r-[0-9a-f]{32}$/);
     });
 
-    it('keeps the id that clients use with the room', async () => {
-      pool(true);
-      let made: MediaRoom | undefined;
-      api.onCreate = (room) => {
-        made = room as MediaRoom;
-      };
-      start();
+    it('makes a room that goes when it is empty, as configured, with the API’s own defaults', async () => {
+      await namespace.putPool(true);
+      start(impatient);
+      await synced();
       await expect(placements.prepare('A Room!')).rejects.toMatchObject({ code: 'room_not_ready' });
+      const [made] = await namespace.rooms();
       expect(roomIdOf(made!)).toBe('A Room!');
-      expect(made!.spec.idlePolicy.action).toBe('Delete');
-      expect([made!.spec.producers.routers, made!.spec.consumers.routers]).toEqual([1, 2]);
+      expect(made!.spec).toEqual({
+        idlePolicy: { action: 'Delete', afterSeconds: 300 },
+        maxPeers: 200,
+        mediaCodecs: [],
+        producers: { routers: 1, selector: { matchLabels: {} } },
+        consumers: { routers: 2, maxRouters: 32, selector: { matchLabels: {} } },
+      });
+    });
+
+    it('makes a room anew whose deletion is under way', async () => {
+      await namespace.putPool(true);
+      await namespace.putRoom('one', both);
+      await namespace.setFinalizers('one', ['kube-sfu.dev/test']);
+      const [old] = await namespace.rooms();
+      start();
+      await synced();
+      await namespace.deleteRoom('one');
+      await until('word of it', () => placements.room('one')?.metadata.deletionTimestamp, soon);
+      const preparing = placements.prepare('one');
+      preparing.catch(() => undefined);
+      await namespace.setFinalizers('one', []);
+      const isNew = ({ metadata }: MediaRoom): boolean => metadata.uid !== old!.metadata.uid;
+      await until('the new one', async () => nonEmpty((await namespace.rooms()).filter(isNew)));
+      await namespace.place('one', both);
+      expect(isNew(await preparing)).toBe(true);
     });
 
     it('refuses a room that does not get ready, with the reason', async () => {
-      put('one', [], false);
-      start();
+      await namespace.putRoom('one', [], false);
+      start(impatient);
+      await synced();
       await expect(placements.prepare('one')).rejects.toThrow('no node has room for it');
     });
 
     it('takes a room that is ready in part after a while', async () => {
-      put('one', both, false);
+      await namespace.putRoom('one', both, false);
       start();
       await placements.prepare('one');
     });
 
     it('does not take a room that lacks a side', async () => {
-      put('one', [placement('r-0', 'Producer')]);
-      start();
+      await namespace.putRoom('one', [placement('r-0', 'Producer')]);
+      start(impatient);
+      await synced();
       await expect(placements.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
     });
 
     it('does not take a room that is being deleted', async () => {
-      put('one', both);
-      const room = api.get('mediarooms', 'one')!;
-      const metadata = { ...room.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' };
-      api.put('mediarooms', { ...room, metadata });
-      start();
+      await namespace.putRoom('one', both);
+      await namespace.setFinalizers('one', ['kube-sfu.dev/test']);
+      await namespace.deleteRoom('one');
+      start(impatient);
+      await synced();
       await expect(placements.prepare('one')).rejects.toMatchObject({ code: 'room_not_ready' });
+      await namespace.setFinalizers('one', []);
     });
+  });
 
-    it('says when the API can not make the room', async () => {
-      pool(true);
+  describe('where the namespace has a quota of rooms', () => {
+    beforeEach(() => namespace.putPool(true));
+
+    it('says that it is used up, to a join and to an administrator', async () => {
+      await namespace.putQuota(1);
       start();
       await synced();
-      api.failWith = 503;
-      await expect(placements.prepare('one')).rejects.toThrow('Kubernetes API is not available');
+      await placements.create({ name: 'one', spec: {} });
+      const usedUp = { code: 'quota_exceeded', status: 429, retryable: true };
+      await expect(placements.prepare('two')).rejects.toMatchObject(usedUp);
+      await expect(placements.create({ name: 'two', spec: {} })).rejects.toMatchObject({
+        ...usedUp,
+        message: 'room two can not be made: the namespace’s quota of rooms is used up',
+      });
+    });
+
+    it('lets all replicas join the room that another one made with the last of it', async () => {
+      await namespace.putQuota(1);
+      const replicas = Array.from({ length: 4 }, () => start());
+      await until('all replicas', () => replicas.every((replica) => replica.synced), soon);
+      const joins = Promise.all(replicas.map((replica) => replica.prepare('one')));
+      joins.catch(() => undefined);
+      await until('the room', () => namespace.rooms().then(nonEmpty));
+      await namespace.place('one', both);
+      expect(await joins).toHaveLength(4);
+    });
+
+    it('makes as many as it allows, however many are asked for at once', async () => {
+      await namespace.putQuota(5);
+      start();
+      await synced();
+      const asked = Array.from({ length: 12 }, (_, i) =>
+        placements.create({ name: `room-${i}`, spec: {} }),
+      );
+      const refused = (await Promise.allSettled(asked)).filter(
+        (result) => result.status === 'rejected',
+      );
+      expect(new Set(refused.map(({ reason }) => (reason as { code: string }).code))).toEqual(
+        new Set(['quota_exceeded']),
+      );
+      expect(await namespace.rooms()).toHaveLength(5);
+    });
+  });
+
+  describe('where the service may not do what it needs', () => {
+    it('refuses joins, and its log names what it may not do', async () => {
+      await namespace.putRoom('one', both);
+      start({ kubeconfig: plane.kubeconfig(stranger), ...impatient });
+      await expect(placements.prepare('one')).rejects.toMatchObject({
+        code: 'room_not_ready',
+        message: 'the rooms are not known yet: the Kubernetes API did not list them',
+      });
+      expect(log.map(({ reason }) => reason)).toContainEqual(
+        expect.stringMatching(/"stranger" cannot list resource "mediarooms"/),
+      );
+    });
+
+    it('makes no room, and its log names what it may not do', async () => {
+      await namespace.putPool(true);
+      const reader = `reader-of-${namespace.name}`;
+      const as = ['--namespace', namespace.name];
+      const kinds = '--resource=mediarooms.kube-sfu.dev,mediaworkers.kube-sfu.dev';
+      await plane.kubectl([...as, 'create', 'role', reader, '--verb=list,watch', kinds]);
+      const who = [`--role=${reader}`, `--user=${stranger}`];
+      await plane.kubectl([...as, 'create', 'rolebinding', reader, ...who]);
+      start({ kubeconfig: plane.kubeconfig(stranger) });
+      await synced();
+      const refusal = {
+        code: 'room_not_ready',
+        message: 'the Kubernetes API refuses this service; its log has the details',
+      };
+      await expect(placements.prepare('one')).rejects.toMatchObject(refusal);
+      expect(log).toContainEqual(
+        expect.objectContaining({
+          level: 50,
+          msg: 'making a room is not allowed',
+          reason: expect.stringMatching(/"stranger" cannot create resource "mediarooms"/),
+        }),
+      );
+      await namespace.putRoom('one', both);
+      await expect(kube.deleteRoom('one')).rejects.toMatchObject(refusal);
+    });
+  });
+
+  describe('create', () => {
+    it('is seen at once, and refuses a name that is taken', async () => {
+      start();
+      await synced();
+      await placements.create({ name: 'one', spec: { maxPeers: 5 } });
+      expect(placements.room('one')?.spec.maxPeers).toBe(5);
+      await expect(placements.create({ name: 'one', spec: {} })).rejects.toMatchObject({
+        code: 'conflict',
+      });
+    });
+
+    it.each([
+      ['a value out of range', { maxPeers: 0 }, 'spec.maxPeers'],
+      ['a value of another type', { consumers: { routers: 'many' } }, 'spec.consumers.routers'],
+      [
+        'what a rule forbids',
+        { consumers: { routers: 3, maxRouters: 2 } },
+        'spec.consumers.maxRouters',
+      ],
+      ['a misspelt field', { maxPeer: 5 }, 'spec.maxPeer'],
+      [
+        'one of an item',
+        { mediaCodecs: [{ kind: 'smell', mimeType: 'audio/opus', clockRate: 1 }] },
+        'spec.mediaCodecs[0].kind',
+      ],
+    ])('names the field of %s', async (_what, spec, field) => {
+      start();
+      await expect(placements.create({ name: 'one', spec: spec as never })).rejects.toMatchObject({
+        code: 'invalid_request',
+        fields: [{ field, message: expect.stringMatching(/./) }],
+      });
+    });
+  });
+
+  it('does not delete what is not there', async () => {
+    start();
+    await expect(kube.deleteRoom('none')).rejects.toMatchObject({
+      code: 'room_not_found',
+      message: 'there is no room none',
     });
   });
 });

@@ -4,7 +4,7 @@ import { isConditionTrue } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaWorker, Placement } from '../../common/resources/types.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { SignalingConfig } from '../config.ts';
-import type { Kube } from './kube.ts';
+import type { Kube, NewRoom } from './kube.ts';
 import { roomIdAnnotation, roomNameOf } from './room-name.ts';
 
 export interface PlacementsDeps {
@@ -58,21 +58,29 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
   });
 
   const { namespace } = config.kubernetes;
+  const isSynced = (): boolean => rooms.synced && pools.synced;
+  const whenSynced = Promise.all([rooms.whenSynced, pools.whenSynced]);
   const roomOf = (name: string): MediaRoom | undefined => rooms.get({ namespace, name });
 
   const mayCreate = (): boolean => pools.list().some(({ spec }) => spec.rooms.createOnJoin);
 
-  const side = (routers: number) => ({ selector: { matchLabels: {} }, routers });
+  /** Makes a room, which is known here from then on. @throws as {@link Kube.createRoom} */
+  async function create(room: NewRoom): Promise<MediaRoom> {
+    const made = await kube.createRoom(room);
+    rooms.accept(made);
+    return made;
+  }
 
   async function createFor(roomId: string, name: string): Promise<void> {
+    const { producerRouters, consumerRouters } = config.rooms.onJoin;
     try {
-      await kube.createRoom({
+      await create({
         name,
         // Nobody asked for this room by itself: it goes when it is empty.
         spec: {
           idlePolicy: { action: 'Delete' },
-          producers: side(config.rooms.onJoin.producerRouters),
-          consumers: side(config.rooms.onJoin.consumerRouters),
+          producers: { routers: producerRouters },
+          consumers: { routers: consumerRouters },
         },
         annotations: { [roomIdAnnotation]: roomId },
       });
@@ -95,14 +103,16 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
       const timer = setTimeout(end, Math.max(0, waitMs));
       const off = rooms.onChange((change) => change.name === name && end());
       const offPools = pools.onChange(() => !roomOf(name) && end());
+      // A list without this room is news too, but no change.
+      if (!isSynced()) void whenSynced.then(end);
     });
 
   function notReady(name: string): ApiError {
     const room = roomOf(name);
-    if (!rooms.synced || !pools.synced)
+    if (!isSynced())
       return new ApiError(
         'room_not_ready',
-        'the rooms are not known yet: the Kubernetes API is away',
+        'the rooms are not known yet: the Kubernetes API did not list them',
       );
     const condition = room?.status?.conditions?.find(({ type }) => type === 'Ready');
     const why = condition?.message ?? 'it was not placed in time';
@@ -112,7 +122,7 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
   /** What is there of a room: nothing, not enough, enough for a peer, or all that was asked for. */
   function stateOf(name: string): 'missing' | 'waiting' | 'partial' | 'ready' {
     const room = roomOf(name);
-    if (!room) return rooms.synced && pools.synced ? 'missing' : 'waiting';
+    if (!room) return isSynced() ? 'missing' : 'waiting';
     if (isDeleting(room) || !isUsable(room)) return 'waiting';
     return isRoomReady(room) ? 'ready' : 'partial';
   }
@@ -130,7 +140,7 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
    * The room that this id stands for, once peers can be bound to it. It is made where it does not exist and a pool allows
    * that. A room that is ready in part only takes peers after a short wait, so that its first peers spread over all of it.
    *
-   * @throws {ApiError} `room_not_found`, or `room_not_ready` after the time-out
+   * @throws {ApiError} `room_not_found`, `quota_exceeded`, or `room_not_ready` after the time-out
    */
   async function prepare(roomId: string): Promise<MediaRoom> {
     const name = roomNameOf(roomId);
@@ -139,6 +149,8 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
     let created = false;
     for (;;) {
       const state = stateOf(name);
+      // One that was here and went, as a room whose deletion was under way, is made anew.
+      if (state !== 'missing') created = false;
       const room = roomOf(name);
       if (room && (state === 'ready' || (state === 'partial' && Date.now() >= partialAt)))
         return room;
@@ -163,9 +175,10 @@ export function createPlacements({ config, kube, logger }: PlacementsDeps) {
       await kube.close();
     },
     get synced(): boolean {
-      return rooms.synced && pools.synced;
+      return isSynced();
     },
     prepare,
+    create,
     room: roomOf,
     rooms: () => rooms.list(),
     pools: () => pools.list(),
