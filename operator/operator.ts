@@ -14,9 +14,11 @@ import { createPostgresRegistry } from './instances/postgres.ts';
 import { InstanceSweeper, type InstanceRegistry } from './instances/sweeper.ts';
 import { startManager } from './manager.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { decideAddress } from './nodes/address.ts';
 import { NodeMonitor } from './nodes/monitor.ts';
 import { PlacementLedger } from './placement/ledger.ts';
 import type { Clock } from './runtime/clock.ts';
+import { poolOf } from './workers/labels.ts';
 
 export interface OperatorOptions {
   config: OperatorConfig;
@@ -65,6 +67,15 @@ function createMonitor(
         metrics.polls.inc({ result: 'missed' });
         throw error;
       }
+    },
+    addressOf: (pod) => {
+      const { namespace } = pod.metadata;
+      const pool = cluster.workers.get({ namespace, name: poolOf(pod) });
+      const machine = pod.spec.nodeName ? cluster.nodes.get(pod.spec.nodeName) : undefined;
+      return pool && decideAddress({ pod, network: pool.spec.network, machine });
+    },
+    announce: async (url, address) => {
+      await nodeClient.announceAddress(url, address);
     },
   });
 }

@@ -4,12 +4,14 @@ import type { NodeStatus } from '../../common/wire/media-node.ts';
 import { formatKey, podUrl, type Pod, type PodClient } from '../cluster.ts';
 import type { Clock } from '../runtime/clock.ts';
 import {
+  announces,
   isCutOff,
   isPodReady,
   mayRun,
   observeAnswer,
   observePod,
   observeSilence,
+  type Answer,
   type LivenessPolicy,
   type ObservedNode,
 } from './observe.ts';
@@ -31,6 +33,9 @@ export type NodeListener = (
 export interface MonitorDeps {
   pods: PodClient;
   fetchStatus: (url: string, timeoutMs: number) => Promise<NodeStatus>;
+  /** The address that the pod's node is to announce; undefined when any will do. */
+  addressOf: (pod: Pod) => string | undefined;
+  announce: (url: string, address: string) => Promise<void>;
   config: MonitorConfig;
   clock: Clock;
   logger: Logger;
@@ -115,24 +120,47 @@ export class NodeMonitor {
     this.#extra.add(tracked);
   }
 
-  async #pollOne({ pod, url }: ObservedNode): Promise<void> {
-    const { fetchStatus, config, clock, logger } = this.#deps;
-    const answer = await fetchStatus(url ?? '', config.timeoutMs).catch((error: unknown) => {
-      logger.debug({ pod: pod.metadata.name, reason: messageOf(error) }, 'poll missed');
-      return undefined;
-    });
+  async #pollOne({ pod, url = '' }: ObservedNode): Promise<void> {
+    const { config, clock } = this.#deps;
+    const answer = await this.#ask(pod, url);
     // The pod may have gone or its process ended while the poll was under way.
     const key = formatKey(pod.metadata);
     const node = this.#nodes.get(key);
     if (!node || node.pod.metadata.uid !== pod.metadata.uid || !mayRun(node.pod)) return;
-    // Another process may have taken the address.
-    const ofThisPod = answer?.podName === pod.metadata.name ? answer : undefined;
     this.#put(
       key,
-      ofThisPod
-        ? observeAnswer(node, ofThisPod, clock.now())
+      answer
+        ? observeAnswer(node, answer, clock.now())
         : this.#unlessCutOff(node, observeSilence(node, config, clock.now())),
     );
+  }
+
+  async #ask(pod: Pod, url: string): Promise<Answer | undefined> {
+    const { fetchStatus, config, logger } = this.#deps;
+    const { name } = pod.metadata;
+    const status = await fetchStatus(url, config.timeoutMs).catch((error: unknown) => {
+      logger.debug({ pod: name, reason: messageOf(error) }, 'poll missed');
+      return undefined;
+    });
+    // Another process may have taken the address.
+    if (status?.podName !== name) return undefined;
+    return this.#ensureAnnounced(pod, url, status);
+  }
+
+  /** Tells a node the address to announce, again at each poll until it does. */
+  async #ensureAnnounced(pod: Pod, url: string, status: NodeStatus): Promise<Answer> {
+    const { addressOf, announce, logger } = this.#deps;
+    const address = addressOf(pod);
+    const { name } = pod.metadata;
+    if (address === undefined || announces(status, address)) return { status, address };
+    try {
+      await announce(url, address);
+      logger.info({ pod: name, address, before: status.announcedAddress }, 'address announced');
+      return { status: { ...status, announcedAddress: address }, address };
+    } catch (error) {
+      logger.warn({ pod: name, address, reason: messageOf(error) }, 'address not announced');
+      return { status, address };
+    }
   }
 
   #unlessCutOff(before: ObservedNode, after: ObservedNode): ObservedNode {

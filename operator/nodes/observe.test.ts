@@ -24,7 +24,7 @@ const makePod = (restartCount = 0, running = true, uid = 'uid'): Pod =>
   }) as unknown as Pod;
 
 const answered = (): ObservedNode =>
-  observeAnswer(observePod(makePod(), 'http://c-0'), node.status(), 100);
+  observeAnswer(observePod(makePod(), 'http://c-0'), { status: node.status() }, 100);
 const silent = (from: ObservedNode, polls: number): ObservedNode =>
   Array.from({ length: polls }).reduce<ObservedNode>(
     (state, _, i) => observeSilence(state, policy, 200 + i),
@@ -37,6 +37,18 @@ describe('a node', () => {
     expect(answered()).toMatchObject({ state: 'Ready', instance: { id: node.instanceId } });
   });
 
+  it('is not ready while it announces another address than it should', () => {
+    const fresh = observePod(makePod(), 'http://c-0');
+    const status = { ...node.status(), announcedAddress: '10.0.0.1' };
+    const stateWith = (address: string | undefined) =>
+      observeAnswer(fresh, { status, address }, 100).state;
+    expect(stateWith('198.51.100.7')).toBe('Pending');
+    expect(stateWith('10.0.0.1')).toBe('Ready');
+    expect(stateWith(undefined)).toBe('Ready');
+    const draining = { ...status, state: 'Draining' as const };
+    expect(observeAnswer(fresh, { status: draining, address: 'x' }, 100).state).toBe('Draining');
+  });
+
   it('is still ready after one missed poll, unreachable after several, dead after many', () => {
     expect(silent(answered(), 1).state).toBe('Ready');
     expect(silent(answered(), 2).state).toBe('Unreachable');
@@ -45,7 +57,7 @@ describe('a node', () => {
   });
 
   it('is ready again at once when it answers', () => {
-    const back = observeAnswer(silent(answered(), 3), node.status(), 300);
+    const back = observeAnswer(silent(answered(), 3), { status: node.status() }, 300);
     expect(back).toMatchObject({ state: 'Ready', misses: 0, silentSince: undefined });
   });
 
@@ -54,6 +66,14 @@ describe('a node', () => {
     const first = observeSilence(fresh, policy, 5000);
     expect(observeSilence(first, policy, 5999).state).toBe('Pending');
     expect(observeSilence(first, policy, 6000).state).toBe('Dead');
+  });
+
+  it('is judged by its own container, whatever became of others in its pod', () => {
+    const pod = makePod();
+    const others = [{ name: 'proxy', restartCount: 7, state: {} }];
+    const own = { name: 'media-node', restartCount: 0, state: { running: { startedAt: '' } } };
+    const both = { ...pod, status: { ...pod.status, containerStatuses: [...others, own] } };
+    expect(observePod(both, 'http://c-0', answered()).instance?.id).toBe(node.instanceId);
   });
 
   it('loses its instance when its pod says that the process ended, was restarted, or is another pod', () => {

@@ -1,5 +1,5 @@
 import type { NodeStatus } from '../../common/wire/media-node.ts';
-import type { Pod } from '../cluster.ts';
+import { mediaContainerStatus, type Pod } from '../cluster.ts';
 import type { NodeState } from '../placement/types.ts';
 
 /** What is known of the node in one pod. */
@@ -25,12 +25,12 @@ export interface LivenessPolicy {
   startTimeoutMs: number;
 }
 
-const restartCountOf = (pod: Pod): number => pod.status.containerStatuses?.[0]?.restartCount ?? 0;
+const restartCountOf = (pod: Pod): number => mediaContainerStatus(pod)?.restartCount ?? 0;
 
 /** Whether the pod itself says that its process runs; without a statement it may. */
 export const mayRun = (pod: Pod): boolean => {
   if (pod.status.phase === 'Failed' || pod.status.phase === 'Succeeded') return false;
-  const container = pod.status.containerStatuses?.[0];
+  const container = mediaContainerStatus(pod);
   return container === undefined || container.state.running !== undefined;
 };
 
@@ -53,11 +53,28 @@ export function observePod(pod: Pod, url: string | undefined, before?: ObservedN
   return sameRun ? { ...known, pod, url } : fresh;
 }
 
-/** A node answered its poll. Another instance than before means that the process was restarted. */
-export function observeAnswer(node: ObservedNode, status: NodeStatus, now: number): ObservedNode {
+/** Whether the node gives its clients the address that it is to give them. */
+export const announces = (status: NodeStatus, address: string | undefined): boolean =>
+  address === undefined || status.announcedAddress === address;
+
+export interface Answer {
+  status: NodeStatus;
+  /** The address that it is to announce; undefined when any will do. */
+  address?: string | undefined;
+}
+
+/**
+ * A node answered its poll. Another instance than before means that the process was restarted. One that announces another
+ * address than it should is not ready: clients would not reach it.
+ */
+export function observeAnswer(
+  node: ObservedNode,
+  { status, address }: Answer,
+  now: number,
+): ObservedNode {
   return {
     ...node,
-    state: status.state,
+    state: status.state === 'Ready' && !announces(status, address) ? 'Pending' : status.state,
     instance: {
       id: status.instanceId,
       restartCount: restartCountOf(node.pod),
