@@ -59,7 +59,8 @@ describe('the configuration', () => {
     [{ public: { urls: ['ftp://x'] } }, 'public.urls[0]'],
     [{ replicas: { heartbeatMs: 5000, deadAfterMs: 9000 } }, 'replicas.deadAfterMs'],
     [{ database: { url: env.DATABASE_URL, poolMax: 1 } }, 'database.poolMax'],
-    [{ kubernetes: { watchTimeoutMs: 60_000 } }, 'kubernetes.watchTimeoutMs'],
+    [{ kubernetes: { watchTimeoutMs: 0 } }, 'kubernetes.watchTimeoutMs'],
+    [{ rooms: { onJoin: { consumerRouters: 33 } } }, 'rooms.onJoin.consumerRouters'],
   ])('refuses %j, naming the key', (change, key) => {
     expect(() => load(change)).toThrow(key);
   });
