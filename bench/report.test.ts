@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { check } from 'prettier';
 
 import type { JoinReport, JoinResult } from './join.ts';
+import type { OperatorResult } from './operator.ts';
 import { renderReport, type Report } from './report.ts';
 
 const makeJoin = (changes: Partial<JoinResult> = {}): JoinResult => ({
@@ -22,6 +23,20 @@ const makeRoom = (changes: Partial<JoinReport> = {}): JoinReport => ({
   ...changes,
 });
 
+const makeOperator = (changes: Partial<OperatorResult> = {}): OperatorResult => ({
+  rooms: 10_000,
+  nodes: 200,
+  placedAfter: 50,
+  reconcileP99Ms: 100,
+  writes: 3.01,
+  nodeCalls: 2,
+  cpuMs: 3,
+  memoryMiB: 250,
+  coldStart: 10,
+  coldStartWrites: 3,
+  ...changes,
+});
+
 const makeReport = (changes: Partial<Report> = {}): Report => ({
   measuredAt: '2026-01-02T03:04:05.000Z',
   machine: {
@@ -38,6 +53,7 @@ const makeReport = (changes: Partial<Report> = {}): Report => ({
     costs: [{ receivers: 10, direct: 8, pipe: 10, lost: 0.001 }],
     latency: { packets: 500, direct: { p50: 0.2, p99: 0.5 }, pipe: { p50: 0.35, p99: 0.9 } },
   },
+  operator: [makeOperator({ rooms: 1000, placedAfter: 5 }), makeOperator()],
   ...changes,
 });
 
@@ -100,6 +116,32 @@ describe('renderReport', () => {
   ])('says what a leave of all came to', ({ emptyAfter, want }) => {
     const room = makeRoom({ leave: { peers: 99, emptyAfter } });
     expect(renderReport(makeReport({ room }))).toContain(want);
+  });
+
+  it('has a row for each number of rooms', () => {
+    expect(rowOf(renderReport(makeReport()), '10000')).toEqual([
+      '10000',
+      '200',
+      '100',
+      '3.01',
+      '2.00',
+      '3.00',
+      '250',
+      '10.0',
+      '3',
+    ]);
+  });
+
+  it.each([
+    { name: 'the rate', change: { placedAfter: 70 }, want: '150 rooms a second: missed' },
+    { name: 'the writes', change: { writes: 4.1 }, want: 'at most 4 writes a room: missed' },
+    { name: 'the memory', change: { memoryMiB: 300 }, want: 'below 300 MiB: missed' },
+    { name: 'the cold start', change: { coldStart: 20 }, want: 'cold start below 20 s: missed' },
+    { name: 'the growth', change: { cpuMs: 3.9 }, want: '1.30 (below 1.25: missed)' },
+    { name: 'none', change: {}, want: '1.00 (below 1.25: met)' },
+  ])('says which of the aims of the operator is missed: $name', ({ change, want }) => {
+    const operator = [makeOperator({ rooms: 1000 }), makeOperator(change)];
+    expect(renderReport(makeReport({ operator }))).toContain(want);
   });
 
   it('leaves out the part that was not run', () => {

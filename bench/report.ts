@@ -1,5 +1,6 @@
 import type { JoinReport } from './join.ts';
 import type { Machine } from './machine.ts';
+import type { OperatorResult } from './operator.ts';
 import type { PacketResult } from './packets.ts';
 
 export interface Report {
@@ -8,10 +9,21 @@ export interface Report {
   machine: Machine;
   room?: JoinReport;
   packets?: PacketResult;
+  operator?: OperatorResult[];
 }
 
 /** Numbers that the project aims at, on two cores. */
-const aims = { joinP99Ms: 250, joinPeers: 100, pipeLatencyMs: 1 };
+const aims = {
+  joinP99Ms: 250,
+  joinPeers: 100,
+  pipeLatencyMs: 1,
+  roomsPerSecond: 150,
+  writesPerRoom: 4,
+  operatorMiB: 300,
+  coldStartSeconds: 20,
+  /** Processor time for each room in the largest round by that in the smallest. */
+  growth: 1.25,
+};
 
 /** A Markdown table, its columns padded to be read as plain text too; the first is text, the others are numbers. */
 function table(head: string[], rows: string[][]): string[] {
@@ -107,6 +119,52 @@ function packetLines({ costs, latency }: PacketResult): string[] {
   ];
 }
 
+/** Whether a room costs the same among many as among few. */
+function growthOf(results: OperatorResult[]): string {
+  const [first, last] = [results[0], results.at(-1)];
+  if (!first || !last || first === last) return '';
+  const ratio = last.cpuMs / first.cpuMs;
+  return ` Processor time a room, ${last.rooms} rooms against ${first.rooms}: ${ratio.toFixed(2)} (below ${aims.growth}: ${met(ratio < aims.growth)}).`;
+}
+
+function operatorLines(results: OperatorResult[]): string[] {
+  const rows = results.map((result) => [
+    String(result.rooms),
+    rate(result.rooms / result.placedAfter),
+    String(result.reconcileP99Ms),
+    result.writes.toFixed(2),
+    result.nodeCalls.toFixed(2),
+    result.cpuMs.toFixed(2),
+    rate(result.memoryMiB),
+    result.coldStart.toFixed(1),
+    String(result.coldStartWrites),
+  ]);
+  const most = results.at(-1);
+  const aim = most
+    ? `Aims with ${most.rooms} rooms on ${most.nodes} media nodes: ${aims.roomsPerSecond} rooms a second: ${met(most.rooms / most.placedAfter >= aims.roomsPerSecond)}; at most ${aims.writesPerRoom} writes a room: ${met(most.writes <= aims.writesPerRoom)}; below ${aims.operatorMiB} MiB: ${met(most.memoryMiB < aims.operatorMiB)}; cold start below ${aims.coldStartSeconds} s: ${met(most.coldStart < aims.coldStartSeconds)}.`
+    : '';
+  return [
+    '## Operator',
+    '',
+    ...table(
+      [
+        'Rooms',
+        'Rooms/s',
+        'Reconcile p99 ≤ ms',
+        'Writes a room',
+        'Node calls a room',
+        'CPU ms a room',
+        'Memory MiB',
+        'Cold start s',
+        'Writes at it',
+      ],
+      rows,
+    ),
+    '',
+    aim + growthOf(results),
+  ];
+}
+
 /** The report as Markdown. */
 export function renderReport(report: Report): string {
   const sections = [
@@ -114,6 +172,7 @@ export function renderReport(report: Report): string {
     machineLines(report),
     ...(report.room ? [joinLines(report.room)] : []),
     ...(report.packets ? [packetLines(report.packets)] : []),
+    ...(report.operator ? [operatorLines(report.operator)] : []),
   ];
   return sections.map((lines) => lines.join('\n')).join('\n\n') + '\n';
 }
