@@ -13,7 +13,7 @@ const allowed = {
 /** Packages that belong to some parts alone. */
 const ownedPackages = {
   mediasoup: ['media-node'],
-  '@kubernetes/client-node': ['operator', 'signaling'],
+  '@kubernetes/client-node': ['common'],
 };
 
 const parts = Object.keys(allowed);
@@ -27,6 +27,13 @@ const zones = parts.flatMap((part) =>
       message: `${part}/ may not import ${other}/`,
     })),
 );
+
+/** The part of common/ that belongs to some parts alone. */
+const kubernetesZones = ['media-node', 'web'].map((part) => ({
+  target: `./${part}/**`,
+  from: './common/kubernetes',
+  message: `${part}/ knows nothing of Kubernetes`,
+}));
 
 const packageRules = parts.map((part) => ({
   files: [`${part}/**/*.{ts,tsx}`],
@@ -55,7 +62,7 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      'import-x/no-restricted-paths': ['error', { zones }],
+      'import-x/no-restricted-paths': ['error', { zones: [...zones, ...kubernetesZones] }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/consistent-type-imports': 'error',

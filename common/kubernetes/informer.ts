@@ -103,6 +103,11 @@ export class Informer<T extends HasMeta> {
     for (const name of Object.keys(options.indexes ?? {})) this.#indexes.set(name, new Map());
   }
 
+  /** How many objects there are. */
+  get size(): number {
+    return this.#objects.size;
+  }
+
   /** Whether everything was listed at least once. */
   get synced(): boolean {
     return this.#synced;
@@ -188,7 +193,7 @@ export class Informer<T extends HasMeta> {
 
   /** Follows one watch to its end. @returns the version to go on from */
   async #watchOnce(from: string, relistAt: number): Promise<string> {
-    const { source, logger, observer } = this.#options;
+    const { source, observer } = this.#options;
     const end = new AbortController();
     const timer = setTimeout(() => end.abort(), relistAt - Date.now());
     const begun = Date.now();
@@ -200,21 +205,14 @@ export class Informer<T extends HasMeta> {
         end.abort();
         return;
       }
-      this.#failures = 0;
-      version = event.object.metadata.resourceVersion;
-      this.#seen = version;
-      if (event.type !== 'BOOKMARK') this.#apply(event);
+      version = this.#take(event);
     };
     try {
       await source.watch(from, onEvent, AbortSignal.any([this.#stop.signal, end.signal]));
       observer?.watchEnded('timeout');
     } catch (error) {
       if (isExpired(error)) expired = true;
-      if (!expired && !end.signal.aborted && !this.#stopped()) {
-        observer?.watchEnded('error');
-        if (this.#hasLasted(begun)) logger.debug({ err: error }, 'a watch ended');
-        else await this.#pause(error);
-      }
+      if (!expired && !end.signal.aborted && !this.#stopped()) await this.#noteBroken(error, begun);
     } finally {
       clearTimeout(timer);
     }
@@ -228,11 +226,25 @@ export class Informer<T extends HasMeta> {
     return version;
   }
 
+  async #noteBroken(error: unknown, begun: number): Promise<void> {
+    this.#options.observer?.watchEnded('error');
+    if (this.#hasLasted(begun)) this.#options.logger.debug({ err: error }, 'a watch ended');
+    else await this.#pause(error);
+  }
+
   /** Whether a watch went on for so long that the next one needs no pause before it. */
   #hasLasted(begun: number): boolean {
     const lasted = Date.now() - begun >= this.#options.timing.backoffMaxMs;
     if (lasted) this.#failures = 0;
     return lasted || this.#stopped();
+  }
+
+  /** @returns the version that the copy has now */
+  #take(event: Exclude<WatchEvent<T>, { type: 'ERROR' }>): string {
+    this.#failures = 0;
+    this.#seen = event.object.metadata.resourceVersion;
+    if (event.type !== 'BOOKMARK') this.#apply(event);
+    return event.object.metadata.resourceVersion;
   }
 
   #apply({ type, object }: Exclude<WatchEvent<T>, { type: 'BOOKMARK' | 'ERROR' }>): void {
