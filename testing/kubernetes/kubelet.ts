@@ -225,6 +225,16 @@ export class Kubelets {
     this.#lookAgain();
   }
 
+  /** Brings every lost machine back, and every container that was left down. */
+  async recover(): Promise<void> {
+    for (const name of [...this.#silent]) await this.recoverNode(name);
+    for (const [key, running] of this.#running)
+      if (!running.up) {
+        const { namespace, name } = parseKey(key);
+        await this.restartContainer(name, namespace);
+      }
+  }
+
   /** As `kubectl cordon`: nothing new is scheduled there. */
   async cordon(name: string, unschedulable = true): Promise<void> {
     await this.#options.client.call({

@@ -20,9 +20,8 @@ export class LoopbackAddresses {
 
 /** What a pod's process finds in its environment. */
 function resolve(variable: EnvVar, fields: Record<string, string>): string {
-  if ('value' in variable) return variable.value;
-  // The API leaves an empty value out.
-  return 'valueFrom' in variable ? (fields[variable.valueFrom.fieldRef.fieldPath] ?? '') : '';
+  if (!('valueFrom' in variable)) return 'value' in variable ? variable.value : '';
+  return fields[variable.valueFrom.fieldRef?.fieldPath ?? ''] ?? '';
 }
 
 const isAddressTaken = (error: unknown): boolean =>
