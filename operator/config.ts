@@ -191,7 +191,19 @@ export const operatorConfig = z
           .describe(
             'use of the capacity of each of a room’s consumer routers from which it gets one more, in percent',
           ),
+        shrinkBelowPercent: z
+          .int()
+          .min(1)
+          .max(100)
+          .default(60)
+          .describe(
+            'use of capacity below which one of a room’s other consumer routers must be before an added one goes, in percent',
+          ),
         shrinkAfterMs: ms(60_000, 'how long an added consumer router must be empty before it goes'),
+      })
+      .refine(({ growAtPercent, shrinkBelowPercent }) => shrinkBelowPercent < growAtPercent, {
+        error: 'must be less than growAtPercent, so that rooms don’t shrink and grow in turn',
+        path: ['shrinkBelowPercent'],
       })
       .prefault({}),
     instances: z

@@ -75,6 +75,7 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
       url: string,
       params: { roomId: string; routerId: string },
       body: z.input<typeof putRouterRequest>,
+      options: Options = {},
     ) =>
       http.call({
         method: 'PUT',
@@ -83,14 +84,20 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         params,
         body,
         response: putRouterResponse,
+        ...options,
       }),
-    deleteRouter: (url: string, params: { roomId: string; routerId: string }) =>
+    deleteRouter: (
+      url: string,
+      params: { roomId: string; routerId: string },
+      options: Options = {},
+    ) =>
       http.call({
         method: 'DELETE',
         baseUrl: url,
         route: '/rooms/:roomId/routers/:routerId',
         params,
         response: nothing,
+        ...options,
       }),
     deleteRoom: (url: string, roomId: string) =>
       http.call({

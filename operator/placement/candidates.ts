@@ -1,3 +1,4 @@
+import { percent } from './preference.ts';
 import type { NodeCandidate, PlacementRequest, Side } from './types.ts';
 
 /** Filters: each says whether a node may take one more router of a room's side. */
@@ -5,10 +6,14 @@ import type { NodeCandidate, PlacementRequest, Side } from './types.ts';
 const serves = (node: NodeCandidate, side: Side): boolean =>
   node.role === 'Both' || node.role === side;
 
-const isSelected = (node: NodeCandidate, side: Side, room: PlacementRequest['room']): boolean => {
-  const { matchLabels } = (side === 'Producer' ? room.producers : room.consumers).selector;
-  return Object.entries(matchLabels).every(([key, value]) => node.poolLabels[key] === value);
-};
+export const labelsOf = (room: PlacementRequest['room'], side: Side): Record<string, string> =>
+  (side === 'Producer' ? room.producers : room.consumers).selector.matchLabels;
+
+function isSelected(node: NodeCandidate, side: Side, room: PlacementRequest['room']): boolean {
+  const labels = labelsOf(room, side);
+  for (const key in labels) if (node.poolLabels[key] !== labels[key]) return false;
+  return true;
+}
 
 /** Whether the room may use the node for this side at all, whatever its state and load. */
 export const fitsSide = (
@@ -16,9 +21,6 @@ export const fitsSide = (
   side: Side,
   room: PlacementRequest['room'],
 ): boolean => serves(node, side) && isSelected(node, side, room);
-
-const takesRouters = (node: NodeCandidate, refusing: ReadonlySet<string>): boolean =>
-  node.state === 'Ready' && !refusing.has(node.instanceId);
 
 /** `added`: routers that the decision now being made puts on the node. */
 function hasRoom({ capacity, load }: NodeCandidate, side: Side, added: number): boolean {
@@ -33,25 +35,22 @@ export interface Crowd {
   ofRoom(instanceId: string): number;
 }
 
-/** More routers of one room than workers on a node would share a worker: no gain, so it isn't done. */
-const hasFreeWorker = (node: NodeCandidate, crowd: Crowd): boolean =>
-  crowd.ofRoom(node.instanceId) < node.workers;
-
-export interface Filtered {
-  /** Nodes that the room may use for the side. */
-  fitting: NodeCandidate[];
-  /** Those of them that take a router now. */
-  usable: NodeCandidate[];
-}
-
-export function filterNodes(request: PlacementRequest, sides: Side[], crowd: Crowd): Filtered {
-  const { nodes, room, refusing } = request;
-  const fitting = nodes.filter((node) => sides.every((side) => fitsSide(node, side, room)));
-  const usable = fitting.filter(
-    (node) =>
-      takesRouters(node, refusing) &&
-      hasFreeWorker(node, crowd) &&
-      sides.every((side) => hasRoom(node, side, crowd.added(node.instanceId))),
+/** Whether the node takes one more router of this room, for these sides, now. */
+export function takesRouter(
+  node: NodeCandidate,
+  sides: readonly Side[],
+  request: PlacementRequest,
+  crowd: Crowd,
+): boolean {
+  const { room, refusing, growBelowPercent = Infinity } = request;
+  if (node.state !== 'Ready' || refusing.has(node.instanceId)) return false;
+  // More routers of one room than workers on a node would share a worker: no gain, so it isn't done.
+  if (crowd.ofRoom(node.instanceId) >= node.workers) return false;
+  const added = crowd.added(node.instanceId);
+  for (const side of sides)
+    if (!fitsSide(node, side, room) || !hasRoom(node, side, added)) return false;
+  const { load, capacity } = node;
+  return (
+    !sides.includes('Consumer') || percent(load.consumers, capacity.consumers) < growBelowPercent
   );
-  return { fitting, usable };
 }

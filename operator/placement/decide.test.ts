@@ -2,72 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { Placement } from '../../common/resources/types.ts';
+import { makeNode, makeRequest, makeRoom, nextRequest as next } from '../../testing/placement.ts';
 import { decidePlacements } from './decide.ts';
 import { PlacementLedger } from './ledger.ts';
 import { routerId } from './router-id.ts';
-import type { NodeCandidate, PlacementDecision, PlacementRequest, Side } from './types.ts';
-
-const makeNode = (podName: string, change: Partial<NodeCandidate> = {}): NodeCandidate => ({
-  podName,
-  instanceId: `instance-${podName}`,
-  url: `http://${podName}`,
-  pool: 'pool',
-  poolLabels: {},
-  role: 'Both',
-  state: 'Ready',
-  workers: 1,
-  capacity: { routers: 10, producers: 100, consumers: 100 },
-  load: { routers: 0, producers: 0, consumers: 0, cpuPercent: 0 },
-  ...change,
-});
-
-const makeRequest = (change: Partial<PlacementRequest> = {}): PlacementRequest => ({
-  room: {
-    name: 'room',
-    uid: 'uid',
-    producers: { routers: 1, selector: { matchLabels: {} } },
-    consumers: { routers: 1, maxRouters: 32, selector: { matchLabels: {} } },
-  },
-  current: [],
-  generation: 0,
-  nodes: [],
-  lost: new Set(),
-  empty: new Set(),
-  drained: new Set(),
-  refusing: new Set(),
-  policy: { busyCpuPercent: 80, loadStepPercent: 10 },
-  ...change,
-});
-
-const makeRoom = (producers: number, consumers: number, uid = 'uid'): PlacementRequest['room'] => ({
-  name: 'room',
-  uid,
-  producers: { routers: producers, selector: { matchLabels: {} } },
-  consumers: { routers: consumers, maxRouters: 32, selector: { matchLabels: {} } },
-});
-
-/** The request that follows when the decision was carried out: the nodes carry its routers, and nothing else changed. */
-const next = (
-  request: PlacementRequest,
-  { placements, generation }: PlacementDecision,
-  change: Partial<PlacementRequest> = {},
-): PlacementRequest => {
-  const known = new Set(request.current.map(({ routerId: id }) => id));
-  const added = placements.filter(({ routerId: id }) => !known.has(id));
-  const routersOn = (node: NodeCandidate): number =>
-    node.load.routers + added.filter(({ instanceId }) => instanceId === node.instanceId).length;
-  return {
-    ...request,
-    ...change,
-    current: placements.map((p) => (p.state === 'Pending' ? { ...p, state: 'Ready' } : p)),
-    generation,
-    lost: change.lost ?? new Set(),
-    nodes: (change.nodes ?? request.nodes).map((node) => ({
-      ...node,
-      load: { ...node.load, routers: routersOn(node) },
-    })),
-  };
-};
+import type { NodeCandidate, Side } from './types.ts';
 
 const summary = (placements: readonly Placement[]): string[] =>
   placements.map(({ role, podName, state }) => `${role} ${podName} ${state}`).sort();
@@ -89,7 +28,7 @@ describe('decidePlacements', () => {
 
   it('does not put a room of several routers on one', () => {
     const nodes = [makeNode('a'), makeNode('b'), makeNode('c')];
-    const { placements } = decidePlacements(makeRequest({ nodes, room: makeRoom(1, 2) }));
+    const { placements } = decidePlacements(makeRequest({ nodes, ...makeRoom(1, 2) }));
     expect(placements.map(({ role }) => role).sort()).toEqual(['Consumer', 'Consumer', 'Producer']);
     expect(new Set(placements.map(({ podName }) => podName)).size).toBe(3);
   });
@@ -99,7 +38,7 @@ describe('decidePlacements', () => {
       makeNode('a', { poolLabels: { zone: 'x' } }),
       makeNode('b', { poolLabels: { zone: 'y' } }),
     ];
-    const room = makeRoom(1, 1);
+    const { room } = makeRoom(1, 1);
     room.consumers.selector.matchLabels = { zone: 'y' };
     room.producers.selector.matchLabels = { zone: 'x' };
     const { placements } = decidePlacements(makeRequest({ nodes, room }));
@@ -120,31 +59,54 @@ describe('decidePlacements', () => {
     expect(place([busy])).toBe('b');
   });
 
-  it('says what is missing when nothing fits', () => {
-    const nodes = [
-      makeNode('p', { role: 'Producer' }),
-      makeNode('c', { role: 'Consumer', capacity: { routers: 0, producers: 0, consumers: 0 } }),
-    ];
-    const { shortfalls, placements } = decidePlacements(makeRequest({ nodes }));
+  it.each([
+    [
+      'no node at all',
+      [],
+      /^Consumer: no node of a MediaWorker with role Consumer or Both has answered/,
+    ],
+    ['a node of another pool', [makeNode('x', { role: 'Producer' })], /spec\.consumers\.selector$/],
+    [
+      'a node that drains',
+      [makeNode('c', { role: 'Consumer', state: 'Draining', pool: 'watchers' })],
+      /^Consumer: no node of MediaWorker watchers is ready/,
+    ],
+    [
+      'a full node',
+      [
+        makeNode('c', {
+          role: 'Consumer',
+          pool: 'watchers',
+          capacity: { routers: 0, producers: 0, consumers: 0 },
+        }),
+      ],
+      /^Consumer: no ready node of MediaWorker watchers has room for a router: raise spec\.replicas/,
+    ],
+    [
+      'a node that has refused',
+      [makeNode('refuser', { role: 'Consumer', instanceId: 'refusing' })],
+      /every ready node has just refused a router: refuser$/,
+    ],
+  ])('says what is missing and what helps with %s', (_name, consumers, want) => {
+    const nodes = [makeNode('p', { role: 'Producer' }), ...consumers];
+    const refusing = new Set(['refusing']);
+    const { shortfalls, placements } = decidePlacements(makeRequest({ nodes, refusing }));
     expect(placements).toHaveLength(1);
     expect(shortfalls).toEqual([
-      {
-        side: 'Consumer',
-        wanted: 1,
-        placed: 0,
-        message: 'Consumer: 1 fitting nodes are ready, and none has capacity left',
-      },
+      { side: 'Consumer', wanted: 1, placed: 0, message: expect.stringMatching(want) },
     ]);
-    expect(decidePlacements(makeRequest()).shortfalls[0]?.message).toMatch(/no node fits/);
-    const draining = [makeNode('a', { state: 'Draining' })];
-    expect(decidePlacements(makeRequest({ nodes: draining })).shortfalls[0]?.message).toMatch(
-      /none of 1 fitting nodes is ready/,
-    );
+  });
+
+  it('names the labels that no pool has', () => {
+    const { room } = makeRoom(1, 1);
+    room.consumers.selector.matchLabels = { zone: 'y' };
+    const { shortfalls } = decidePlacements(makeRequest({ nodes: [makeNode('a')], room }));
+    expect(shortfalls[0]?.message).toMatch(/and the labels zone=y/);
   });
 
   it('replaces a lost router with a new one of the next generation and leaves the others', () => {
     const nodes = ['a', 'b', 'c', 'd'].map((name) => makeNode(name));
-    const request = makeRequest({ nodes, room: makeRoom(1, 2) });
+    const request = makeRequest({ nodes, ...makeRoom(1, 2) });
     const first = decidePlacements(request);
     const [victim] = first.placements.filter(({ role }) => role === 'Consumer');
     const alive = nodes.filter(({ podName }) => podName !== victim?.podName);
@@ -180,11 +142,11 @@ describe('decidePlacements', () => {
 
   it('drains the emptiest newest router when fewer are wanted', () => {
     const nodes = ['a', 'b', 'c'].map((name) => makeNode(name, { role: 'Consumer' }));
-    const request = makeRequest({ nodes, room: makeRoom(0, 3) });
+    const request = makeRequest({ nodes, ...makeRoom(0, 3) });
     const first = decidePlacements(request);
     const full = first.placements[2];
     const empty = new Set(first.placements.slice(0, 2).map(({ routerId: id }) => id));
-    const second = decidePlacements(next(request, first, { room: makeRoom(0, 2), empty }));
+    const second = decidePlacements(next(request, first, { ...makeRoom(0, 2), empty }));
     const draining = second.placements.filter(({ state }) => state === 'Draining');
     expect(draining).toHaveLength(1);
     expect(draining[0]?.routerId).not.toBe(full?.routerId);
@@ -211,9 +173,7 @@ describe('decidePlacements', () => {
 
   it('puts two routers of a room on one node only as long as each gets a worker', () => {
     const nodes = [makeNode('a', { workers: 2, role: 'Consumer' })];
-    const { placements, shortfalls } = decidePlacements(
-      makeRequest({ nodes, room: makeRoom(0, 3) }),
-    );
+    const { placements, shortfalls } = decidePlacements(makeRequest({ nodes, ...makeRoom(0, 3) }));
     expect(placements).toHaveLength(2);
     expect(new Set(placements.map(({ routerId: id }) => id)).size).toBe(2);
     expect(shortfalls[0]).toMatchObject({ side: 'Consumer', wanted: 3, placed: 2 });
@@ -254,7 +214,7 @@ const arbitraryRoom = fc
   })
   .map(({ uid, producers, consumers, zone }) => {
     const room = makeRoom(producers, consumers, uid);
-    if (zone) room.consumers.selector.matchLabels = { zone };
+    if (zone) room.room.consumers.selector.matchLabels = { zone };
     return room;
   });
 
@@ -263,7 +223,7 @@ const serves = ({ role }: Placement, side: Side): boolean => role === 'Both' || 
 describe('decidePlacements, for any nodes and rooms', () => {
   const anyRequest = fc
     .tuple(arbitraryNodes, arbitraryRoom)
-    .map(([nodes, room]) => makeRequest({ nodes, room }));
+    .map(([nodes, room]) => makeRequest({ nodes, ...room }));
 
   it('never goes over capacity, nor on a node that is not ready or not selected', () => {
     fc.assert(
@@ -292,7 +252,7 @@ describe('decidePlacements, for any nodes and rooms', () => {
       fc.property(anyRequest, (request) => {
         const { placements, shortfalls } = decidePlacements(request);
         for (const side of ['Producer', 'Consumer'] as const) {
-          const wanted = request.room[side === 'Producer' ? 'producers' : 'consumers'].routers;
+          const wanted = request.wanted[side];
           const placed = placements.filter((p) => serves(p, side)).length;
           const short = shortfalls.find((shortfall) => shortfall.side === side);
           expect(placed + (short ? short.wanted - short.placed : 0)).toBe(wanted);
@@ -353,9 +313,7 @@ describe('decidePlacements, for any nodes and rooms', () => {
     fc.assert(
       fc.property(arbitraryNodes, fc.integer({ min: 1, max: 6 }), (all, consumers) => {
         const nodes = all.map((node) => ({ ...node, role: 'Consumer' as const }));
-        const { placements } = decidePlacements(
-          makeRequest({ nodes, room: makeRoom(0, consumers) }),
-        );
+        const { placements } = decidePlacements(makeRequest({ nodes, ...makeRoom(0, consumers) }));
         const countOn = (node: NodeCandidate): number =>
           placements.filter(({ instanceId }) => instanceId === node.instanceId).length;
         const most = Math.max(0, ...nodes.map(countOn));
@@ -381,8 +339,8 @@ describe('decidePlacements, for any nodes and rooms', () => {
         const load = { routers, producers: 0, consumers: 0, cpuPercent: 0 };
         return makeNode(name, { load, capacity });
       });
-      const room = makeRoom(1, 1, `uid-${i}`);
-      ledger.set(`room-${i}`, decidePlacements(makeRequest({ nodes, room })).placements);
+      const request = makeRequest({ nodes, ...makeRoom(1, 1, `uid-${i}`) });
+      ledger.set(`room-${i}`, decidePlacements(request).placements);
     }
     const counts = names.map((name) => ledger.routersOn(`instance-${name}`));
     expect(counts.reduce((a, b) => a + b)).toBe(200);
@@ -414,7 +372,7 @@ describe('PlacementLedger', () => {
   it('knows what is where, and forgets what a room no longer has', () => {
     const ledger = new PlacementLedger();
     const { placements } = decidePlacements(
-      makeRequest({ nodes: [makeNode('a'), makeNode('b')], room: makeRoom(1, 2) }),
+      makeRequest({ nodes: [makeNode('a'), makeNode('b')], ...makeRoom(1, 2) }),
     );
     ledger.set('default/room', placements);
     const [first] = placements;

@@ -17,6 +17,7 @@ export class PlacementLedger {
   readonly #byPod = new Map<string, Set<string>>();
 
   set(room: string, placements: readonly Placement[]): void {
+    if (sameRouters(this.#rooms.get(room) ?? [], placements)) return;
     this.delete(room);
     if (placements.length === 0) return;
     this.#rooms.set(room, [...placements]);
@@ -34,6 +35,11 @@ export class PlacementLedger {
       removeFrom(this.#byPod, podName, routerId);
     }
     this.#rooms.delete(room);
+  }
+
+  /** How many rooms have a placement. */
+  get size(): number {
+    return this.#rooms.size;
   }
 
   /** Whether a room has a placement of this id. */
@@ -56,6 +62,10 @@ export class PlacementLedger {
     return [...new Set(routers.flatMap((id) => this.#routers.get(id)?.room ?? []))];
   }
 }
+
+/** A router never changes its place, so its id says all. */
+const sameRouters = (a: readonly Placement[], b: readonly Placement[]): boolean =>
+  a.length === b.length && a.every(({ routerId }, i) => routerId === b[i]?.routerId);
 
 function addTo(index: Map<string, Set<string>>, key: string, value: string): void {
   const set = index.get(key);

@@ -33,6 +33,10 @@ export interface NodeCandidate {
   capacity: NodeFigures;
   /** What it carries, routers that are decided but not made yet included. */
   load: NodeFigures & { cpuPercent: number };
+  /** Routers that are decided, and that the node's last answer did not list: their load is still to come. */
+  unseen: number;
+  /** What a router carries on average over all nodes: the best guess for one that is unseen. */
+  averageRouter: { producers: number; consumers: number };
 }
 
 /** When a node counts as busy, and how coarsely loads are compared. */
@@ -44,7 +48,13 @@ export interface PlacementPolicy {
 }
 
 export interface PlacementRequest {
-  room: { name: string; uid: string } & Pick<MediaRoomSpec, 'producers' | 'consumers'>;
+  room: { name: string; uid: string } & {
+    [K in 'producers' | 'consumers']: Pick<MediaRoomSpec[K], 'selector'>;
+  };
+  /** How many active routers each side is to have. */
+  wanted: Readonly<Record<Side, number>>;
+  /** Set when a consumer router is added for want of room: then only to a node whose consumers are below this. */
+  growBelowPercent?: number;
   current: readonly Placement[];
   /** The room's placement generation so far; 0 before the first placement. */
   generation: number;
@@ -53,6 +63,8 @@ export interface PlacementRequest {
   lost: ReadonlySet<string>;
   /** Routers of `current` that no peer is bound to. */
   empty: ReadonlySet<string>;
+  /** Router of `current` that is to go before any other where there are too many. */
+  leaving?: string;
   /** Draining routers of `current` that may be closed: their peers have moved, or had the time to. */
   drained: ReadonlySet<string>;
   /** Instances that refused a router lately. */
@@ -64,14 +76,19 @@ export interface Shortfall {
   side: Side;
   wanted: number;
   placed: number;
-  /** For a person: what is missing. */
+  /** For a person: what is missing, and what helps. Without figures that change by the second. */
   message: string;
 }
+
+/** Why a router takes no more peers: its node drains, the spec no longer selects its pool, or the room has too many. */
+export type DrainCause = 'NodeDraining' | 'NotSelected' | 'Surplus';
 
 export interface PlacementDecision {
   placements: Placement[];
   generation: number;
   /** Drained routers on live nodes: to be closed there; they are no more in `placements`. */
   released: Placement[];
+  /** Routers that begin to drain with this decision, by id. */
+  draining: ReadonlyMap<string, DrainCause>;
   shortfalls: Shortfall[];
 }

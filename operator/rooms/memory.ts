@@ -1,15 +1,16 @@
-/**
- * What the operator remembers about rooms besides what it writes down. Losing it costs a repeated call or a longer
- * drain, never a wrong state.
- */
-export class RoomMemory {
-  /** When each router was made or confirmed, by its id. */
+/** What is remembered about one room of one uid. */
+class RoomNotes {
+  readonly uid: string;
+  /** When each router was made or confirmed, since when it drains, and since when nobody is on it, by its id. */
   readonly #made = new Map<string, number>();
-  readonly #drainingSince = new Map<string, number>();
-  /** Until when an instance is left out, by `room uid/instance id`. */
+  readonly #draining = new Map<string, number>();
+  readonly #empty = new Map<string, number>();
+  /** Until when an instance is left out, by its id. */
   readonly #refusals = new Map<string, number>();
-  /** Keys of rooms that want more routers than there is room for. */
-  readonly waiting = new Set<string>();
+
+  constructor(uid: string) {
+    this.uid = uid;
+  }
 
   madeAt(routerId: string): number | undefined {
     return this.#made.get(routerId);
@@ -21,27 +22,68 @@ export class RoomMemory {
 
   /** Since when the router drains; the first question counts as the beginning. */
   drainingSince(routerId: string, now: number): number {
-    const since = this.#drainingSince.get(routerId) ?? now;
-    this.#drainingSince.set(routerId, since);
-    return since;
+    return sinceOf(this.#draining, routerId, now);
   }
 
-  noteRefusal(roomUid: string, instanceId: string, until: number): void {
-    this.#refusals.set(`${roomUid}/${instanceId}`, until);
+  /** For how long nobody has been on the router, in milliseconds; the first time it is told so counts as the beginning. */
+  emptyFor(routerId: string, isEmpty: boolean, now: number): number {
+    if (isEmpty) return now - sinceOf(this.#empty, routerId, now);
+    this.#empty.delete(routerId);
+    return 0;
+  }
+
+  noteRefusal(instanceId: string, until: number): void {
+    this.#refusals.set(instanceId, until);
   }
 
   /** Instances that refused a router of this room lately. */
-  refusing(roomUid: string, now: number): Set<string> {
-    const found = new Set<string>();
-    for (const [key, until] of this.#refusals) {
-      if (until <= now) this.#refusals.delete(key);
-      else if (key.startsWith(`${roomUid}/`)) found.add(key.slice(roomUid.length + 1));
-    }
-    return found;
+  refusing(now: number): ReadonlySet<string> {
+    for (const [instanceId, until] of this.#refusals)
+      if (until <= now) this.#refusals.delete(instanceId);
+    return new Set(this.#refusals.keys());
   }
 
-  forgetRouter(routerId: string): void {
-    this.#made.delete(routerId);
-    this.#drainingSince.delete(routerId);
+  /** Forgets the routers that the room has no more. */
+  keepOnly(routerIds: ReadonlySet<string>): void {
+    for (const notes of [this.#made, this.#draining, this.#empty])
+      for (const routerId of notes.keys()) if (!routerIds.has(routerId)) notes.delete(routerId);
+  }
+}
+
+function sinceOf(times: Map<string, number>, key: string, now: number): number {
+  const since = times.get(key) ?? now;
+  times.set(key, since);
+  return since;
+}
+
+export type { RoomNotes };
+
+/**
+ * What the operator remembers about rooms besides what it writes down. Losing it costs a repeated call or a longer
+ * drain, never a wrong state.
+ */
+export class RoomMemory {
+  readonly #rooms = new Map<string, RoomNotes>();
+  /** Keys of rooms that want more routers than there is room for. */
+  readonly waiting = new Set<string>();
+
+  /** The notes about the room; one that was made anew under the same key begins without any. */
+  notesOf(key: string, uid: string): RoomNotes {
+    const known = this.#rooms.get(key);
+    if (known?.uid === uid) return known;
+    const notes = new RoomNotes(uid);
+    this.#rooms.set(key, notes);
+    return notes;
+  }
+
+  /** Forgets a room that is gone. */
+  forget(key: string): void {
+    this.#rooms.delete(key);
+    this.waiting.delete(key);
+  }
+
+  /** How many rooms something is remembered about. */
+  get size(): number {
+    return this.#rooms.size;
   }
 }

@@ -10,8 +10,12 @@ export function createOrphanCollector(
   deps: Pick<OperatorDeps, 'ledger' | 'nodeClient' | 'config' | 'clock' | 'metrics' | 'logger'>,
 ): (node: ObservedNode) => void {
   const { ledger, nodeClient, config, clock, metrics, logger } = deps;
-  /** When each unknown router was first seen, by the pod it is on. */
-  const seen = new Map<string, Map<string, number>>();
+  /** The unknown routers of each pod: when the pod was last looked at, and when each router was first seen. */
+  const seen = new Map<string, { at: number; since: Map<string, number> }>();
+  const { orphanGraceMs } = config.rooms;
+  /** A pod that was not looked at for so long is given up by the monitor, or gone. */
+  const forgetAfterMs =
+    orphanGraceMs + config.nodes.intervalMs * (config.nodes.deadAfterMisses + 1);
 
   async function close(url: string, roomId: string, routerId: string): Promise<void> {
     try {
@@ -24,17 +28,19 @@ export function createOrphanCollector(
   }
 
   return ({ pod, instance, url }) => {
-    const before = seen.get(pod.metadata.uid);
+    const { uid } = pod.metadata;
+    const before = seen.get(uid)?.since;
     const unknown = instance?.status.routers.filter(({ routerId }) => !ledger.has(routerId)) ?? [];
     const now = clock.now();
-    seen.delete(pod.metadata.uid);
+    seen.delete(uid);
     if (unknown.length === 0) return;
     const since = new Map(
       unknown.map(({ routerId }) => [routerId, before?.get(routerId) ?? now] as const),
     );
-    seen.set(pod.metadata.uid, since);
+    for (const [other, { at }] of seen) if (now - at > forgetAfterMs) seen.delete(other);
+    seen.set(uid, { at: now, since });
     for (const { routerId, roomId } of unknown)
-      if (url && now - (since.get(routerId) ?? now) >= config.rooms.orphanGraceMs)
+      if (url && now - (since.get(routerId) ?? now) >= orphanGraceMs)
         void close(url, roomId, routerId);
   };
 }

@@ -1,48 +1,88 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { isApiError } from '../../common/errors.ts';
-import { findCondition } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaRoomStatus, Placement } from '../../common/resources/types.ts';
-import { formatKey, parseKey } from '../cluster.ts';
+import { formatKey, parseKey, type EventNote } from '../cluster.ts';
 import type { OperatorDeps } from '../deps.ts';
-import type { PlacementDecision } from '../placement/types.ts';
+import { CandidateCache } from '../nodes/candidates.ts';
+import { maxPlacements } from '../placement/decide.ts';
 import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
 import { finalizer } from '../workers/labels.ts';
-import { decideRoom, viewPlacements, type RoomContext } from './decide.ts';
+import { viewPlacements, type RoomContext } from './context.ts';
+import { decideRoom, type RoomDecision } from './decide.ts';
+import { buildClosedEvents, buildDecisionEvents, buildStatusEvents } from './events.ts';
+import { finalizeRoom } from './finalize.ts';
+import { idleEnd, lifetimeOf, ttlEnd, type EndOf } from './lifetime.ts';
 import type { RoomMemory } from './memory.ts';
 import { closeRouters, ensureRouters, type RoutersOutcome } from './routers.ts';
 import { buildRoomStatus } from './status.ts';
 import { countPeers } from './view.ts';
 
-/** Brings a MediaRoom to its spec: finalizer → place → record → close what has drained → make routers → status → idle. */
+/**
+ * Brings a MediaRoom to its spec: finalizer → place → record → close what has drained → make routers → status. It ends a
+ * room whose time is over.
+ */
 export function createRoomReconcile(deps: OperatorDeps, memory: RoomMemory): Reconcile {
+  const candidates = new CandidateCache(
+    deps.monitor,
+    (key) => deps.cluster.workers.get(key),
+    deps.ledger,
+  );
+  const forget = (key: string): ReconcileResult => {
+    deps.ledger.delete(key);
+    memory.forget(key);
+    return {};
+  };
   return async (key) => {
-    const found = deps.cluster.rooms.get(parseKey(key));
-    if (!found) {
-      deps.ledger.delete(key);
-      memory.waiting.delete(key);
-      return {};
+    const room = deps.cluster.rooms.get(parseKey(key));
+    if (!room) return forget(key);
+    const notes = memory.notesOf(key, room.metadata.uid);
+    const context: RoomContext = { deps, candidates, notes, room };
+    if (room.metadata.deletionTimestamp) {
+      const result = await finalizeRoom(context);
+      return result.requeueAfterMs === undefined ? forget(key) : result;
     }
-    if (found.metadata.deletionTimestamp) return finalizeRoom({ deps, memory, room: found });
-    const room = await ensureFinalizer(deps, found);
-    const decision = decideRoom({ deps, memory, room });
-    noteWaiting(memory, key, decision);
-    const context = { deps, memory, room: await record({ deps, memory, room }, decision) };
-    const unclosed = await closeRouters(context, decision.released);
-    const kept = [...decision.placements, ...unclosed];
-    deps.ledger.set(key, kept);
-    const outcome = await ensureRouters(context, viewPlacements(context, kept));
-    const status = buildStatus(context, decision, outcome);
-    const written = await writeStatus(context, status);
-    if (outcome.failure) throw outcome.failure;
-    return nextLook({ ...context, room: written });
+    if (await endRoom(context, ttlEnd)) return {};
+    const { decision, room: placed, isEmpty, failure } = await placeRoom(context);
+    if (decision.shortfalls.length > 0) memory.waiting.add(key);
+    else memory.waiting.delete(key);
+    const last = { ...context, room: placed };
+    if (isEmpty && (await endRoom(last, idleEnd))) return {};
+    if (failure) throw failure;
+    return nextLook(last, decision);
   };
 }
 
-function noteWaiting(memory: RoomMemory, key: string, { shortfalls }: PlacementDecision): void {
-  if (shortfalls.length > 0) memory.waiting.add(key);
-  else memory.waiting.delete(key);
+interface Outcome {
+  decision: RoomDecision;
+  /** As it was written last. */
+  room: MediaRoom;
+  /** Known to be so: nothing is known of peers on a silent node. */
+  isEmpty: boolean;
+  failure: RoutersOutcome['failure'];
 }
+
+async function placeRoom(given: RoomContext): Promise<Outcome> {
+  const { deps, notes } = given;
+  const key = formatKey(given.room.metadata);
+  const found = { ...given, room: await ensureFinalizer(deps, given.room) };
+  const decision = decideRoom(found);
+  const context = { ...found, room: await record(found, decision) };
+  noteDecision(found, decision);
+  const unclosed = await closeReleased(context, decision);
+  const kept = upToMost(decision.placements, unclosed);
+  deps.ledger.set(key, kept);
+  notes.keepOnly(new Set(kept.map(({ routerId }) => routerId)));
+  const outcome = await ensureRouters(context, viewPlacements(context, kept));
+  const status = buildStatus(context, decision, outcome);
+  const room = await writeStatus(context, status);
+  announce(given, buildStatusEvents(found.room.status, status, outcome.failure?.message));
+  const isEmpty = peersOf(context, outcome.placements) === 0;
+  return { decision, room, isEmpty, failure: outcome.failure };
+}
+
+/** What goes is left out where the list would be too long; on a node that can't close it now it is closed as an orphan. */
+const upToMost = (placements: readonly Placement[], leaving: readonly Placement[]): Placement[] =>
+  [...placements, ...leaving].slice(0, maxPlacements);
 
 async function ensureFinalizer(deps: OperatorDeps, room: MediaRoom): Promise<MediaRoom> {
   const finalizers = room.metadata.finalizers ?? [];
@@ -51,12 +91,44 @@ async function ensureFinalizer(deps: OperatorDeps, room: MediaRoom): Promise<Med
 }
 
 /** Writes new placements down before any router is made, so that none is ever made that nobody knows of. */
-async function record(context: RoomContext, decision: PlacementDecision): Promise<MediaRoom> {
+async function record(context: RoomContext, decision: RoomDecision): Promise<MediaRoom> {
   const { room } = context;
   const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
   if (decision.placements.every(({ routerId }) => known.has(routerId))) return room;
-  const placements = [...decision.placements, ...decision.released];
+  const placements = upToMost(decision.placements, decision.released);
   return writeStatus(context, buildStatus(context, decision, { placements, failure: undefined }));
+}
+
+function announce({ deps, room }: RoomContext, events: readonly EventNote[]): void {
+  for (const event of events) deps.cluster.events.record(room, event);
+}
+
+function noteDecision(context: RoomContext, decision: RoomDecision): void {
+  const { deps, room } = context;
+  const { metrics, logger } = deps;
+  const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
+  for (const { placement, lost: cause } of decision.lost) {
+    metrics.lostPlacements.inc({ cause: cause ?? 'gone' });
+    logger.info({ routerId: placement.routerId, cause: cause ?? 'moved' }, 'router lost');
+  }
+  for (const { routerId, role, podName } of decision.placements) {
+    if (known.has(routerId)) continue;
+    metrics.placements.inc({ role });
+    logger.info({ routerId, role, podName }, 'router placed');
+  }
+  announce(context, buildDecisionEvents(room, decision));
+}
+
+/** @returns drained routers that could not be closed now, and so stay part of the room */
+async function closeReleased(
+  context: RoomContext,
+  { released, overdue }: RoomDecision,
+): Promise<Placement[]> {
+  if (released.length === 0) return [];
+  const unclosed = await closeRouters(context, viewPlacements(context, released));
+  const closed = released.filter((placement) => !unclosed.includes(placement));
+  announce(context, buildClosedEvents(closed, overdue));
+  return unclosed;
 }
 
 function peersOf(context: RoomContext, placements: readonly Placement[]): number | undefined {
@@ -67,7 +139,7 @@ function peersOf(context: RoomContext, placements: readonly Placement[]): number
 
 function buildStatus(
   context: RoomContext,
-  { generation, shortfalls }: PlacementDecision,
+  { generation, shortfalls }: RoomDecision,
   { placements, failure }: RoutersOutcome,
 ): MediaRoomStatus {
   return buildRoomStatus({
@@ -89,53 +161,37 @@ async function writeStatus(
   return deps.cluster.rooms.setStatus(room, status);
 }
 
-/** Deletes a room that has been idle for long enough, else says when to look again. */
-async function nextLook({ deps, room, memory }: RoomContext): Promise<ReconcileResult> {
-  const { resyncMs } = deps.config.reconcile;
-  const idleMs = untilIdleDeletion(room, deps.clock.now());
-  if (idleMs <= 0) {
-    deps.logger.info({ room: formatKey(room.metadata) }, 'deleting an idle room');
-    await deps.cluster.rooms.delete(room);
-    return {};
-  }
+/** Deletes a room whose time is over. @returns whether it was */
+async function endRoom({ deps, room }: RoomContext, endOf: EndOf): Promise<boolean> {
+  const end = endOf(room, deps.clock.now());
+  if (!end) return false;
+  await deps.cluster.rooms.delete(room);
+  deps.logger.info({ room: formatKey(room.metadata), reason: end.reason }, 'deleted a room');
+  deps.cluster.events.record(room, { ...end, type: 'Normal', action: 'Delete' });
+  return true;
+}
+
+/** When to look again if nothing tells to do so before. Spread, so that rooms of one time don't all come back at one. */
+function nextLook({ deps, room, notes }: RoomContext, decision: RoomDecision): ReconcileResult {
+  const { rooms, placement, reconcile } = deps.config;
+  const now = deps.clock.now();
+  const { ttlMs, idleMs } = lifetimeOf(room, now);
   const draining = room.status?.placements?.some(({ state }) => state === 'Draining');
-  const drainMs = draining ? deps.config.rooms.drainGraceMs : Infinity;
-  const refusalMs = memory.refusing(room.metadata.uid, deps.clock.now()).size
-    ? deps.config.placement.refusalMs
-    : Infinity;
-  return { requeueAfterMs: Math.min(resyncMs, idleMs, drainMs, refusalMs) };
-}
-
-function untilIdleDeletion({ spec, status }: MediaRoom, now: number): number {
-  const idle = findCondition(status?.conditions, 'Idle');
-  if (spec.idlePolicy.action !== 'Delete' || idle?.status !== 'True') return Infinity;
-  return Date.parse(idle.lastTransitionTime) + spec.idlePolicy.afterSeconds * 1000 - now;
-}
-
-/** Closes a deleted room's routers, for a bounded time, then lets the room go. */
-async function finalizeRoom(context: RoomContext): Promise<ReconcileResult> {
-  const { deps, room } = context;
-  const { deletionTimestamp, finalizers = [] } = room.metadata;
-  if (!finalizers.includes(finalizer)) return {};
-  // A router whose instance is over went with it.
-  const living = viewPlacements(context).filter(({ lost }) => !lost);
-  const unclosed = await closeRouters(
-    context,
-    living.map(({ placement }) => placement),
+  const requeueAfterMs = Math.min(
+    reconcile.resyncMs * (0.8 + 0.2 * Math.random()),
+    ...[ttlMs, idleMs, untilShrink(room, decision, rooms.shrinkAfterMs)],
+    draining ? rooms.drainGraceMs : Infinity,
+    notes.refusing(now).size > 0 ? placement.refusalMs : Infinity,
   );
-  const giveUpAt = Date.parse(deletionTimestamp ?? '') + deps.config.rooms.closeTimeoutMs;
-  if (unclosed.length > 0 && deps.clock.now() < giveUpAt)
-    return { requeueAfterMs: deps.config.reconcile.backoff.initialMs };
-  if (unclosed.length > 0) {
-    deps.metrics.abandonedRouters.inc(unclosed.length);
-    const routerIds = unclosed.map(({ routerId }) => routerId);
-    deps.logger.warn({ room: formatKey(room.metadata), routerIds }, 'gave up on closing routers');
-  }
-  const rest = finalizers.filter((name) => name !== finalizer);
-  await deps.cluster.rooms.setFinalizers(room, rest).catch((error: unknown) => {
-    if (!isApiError(error, 'not_found')) throw error;
-  });
-  deps.ledger.delete(formatKey(room.metadata));
-  context.memory.waiting.delete(formatKey(room.metadata));
-  return {};
+  return { requeueAfterMs: Math.ceil(requeueAfterMs) };
+}
+
+/** When a router that is one too many will have been empty for long enough. */
+function untilShrink({ spec }: MediaRoom, { sizing }: RoomDecision, shrinkAfterMs: number): number {
+  if (sizing.routers.length <= spec.consumers.routers) return Infinity;
+  const waiting = sizing.routers
+    .filter((router) => router.mayGo && router.settled && router.peers === 0)
+    .map(({ emptyForMs }) => shrinkAfterMs - emptyForMs)
+    .filter((leftMs) => leftMs > 0);
+  return Math.min(Infinity, ...waiting);
 }

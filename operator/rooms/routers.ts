@@ -1,41 +1,42 @@
 import { ApiError, isApiError, messageOf } from '../../common/errors.ts';
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
-import type { RoomContext } from './decide.ts';
-import type { PlacementView } from './view.ts';
+import type { RoomContext } from './context.ts';
+import { isReachable, type PlacementView } from './view.ts';
 
 const missing = ['not_found', 'room_not_found', 'router_not_found'] as const;
 
+/** A reconcile comes back by itself, and one that waits for a silent node holds up others. */
+const once = { retries: 0 };
+
 /** Closes one router; one that is not there is closed already. */
-async function closeRouter(
-  { deps, room, memory }: RoomContext,
-  placement: Placement,
-): Promise<void> {
+async function closeRouter({ deps, room }: RoomContext, placement: Placement): Promise<void> {
   const params = { roomId: room.metadata.name, routerId: placement.routerId };
-  await deps.nodeClient.deleteRouter(placement.url, params).catch((error: unknown) => {
+  await deps.nodeClient.deleteRouter(placement.url, params, once).catch((error: unknown) => {
     if (!isApiError(error, ...missing)) throw error;
   });
-  memory.forgetRouter(placement.routerId);
 }
 
-/** Closes routers. @returns those that could not be closed now */
+/** Closes routers; a node that is known to be silent is not asked. @returns those that could not be closed now */
 export async function closeRouters(
   context: RoomContext,
-  placements: readonly Placement[],
+  views: readonly PlacementView[],
 ): Promise<Placement[]> {
   const results = await Promise.all(
-    placements.map((placement) =>
-      closeRouter(context, placement).then(
-        () => [],
-        (error: unknown) => {
-          const { routerId, podName } = placement;
-          context.deps.logger.warn(
-            { routerId, podName, reason: messageOf(error) },
-            'router could not be closed',
-          );
-          return [placement];
-        },
-      ),
-    ),
+    views.map(async (view): Promise<Placement[]> => {
+      const { placement } = view;
+      if (!isReachable(view)) return [placement];
+      try {
+        await closeRouter(context, placement);
+        return [];
+      } catch (error) {
+        const { routerId, podName } = placement;
+        context.deps.logger.warn(
+          { routerId, podName, reason: messageOf(error) },
+          'router could not be closed',
+        );
+        return [placement];
+      }
+    }),
   );
   return results.flat();
 }
@@ -45,7 +46,7 @@ function vanished(
   { placement, status, router, answeredAt }: PlacementView,
   context: RoomContext,
 ): boolean {
-  const madeAt = context.memory.madeAt(placement.routerId);
+  const madeAt = context.notes.madeAt(placement.routerId);
   return status?.state === 'Ready' && !router && (madeAt === undefined || answeredAt > madeAt);
 }
 
@@ -53,25 +54,19 @@ const needsRouter = (view: PlacementView, context: RoomContext): boolean =>
   view.placement.state === 'Pending' ||
   (view.placement.state === 'Ready' && vanished(view, context));
 
-async function makeRouter(
-  { deps, memory, room }: RoomContext,
-  placement: Placement,
-): Promise<void> {
+async function makeRouter({ deps, notes, room }: RoomContext, placement: Placement): Promise<void> {
   const { routerId, url, instanceId, role, generation } = placement;
   try {
     await deps.nodeClient.putRouter(
       url,
       { roomId: room.metadata.name, routerId },
       { instanceId, role, generation, mediaCodecs: room.spec.mediaCodecs },
+      once,
     );
-    memory.noteMade(routerId, deps.clock.now());
+    notes.noteMade(routerId, deps.clock.now());
   } catch (error) {
     if (isApiError(error, 'capacity_exhausted', 'node_draining'))
-      memory.noteRefusal(
-        room.metadata.uid,
-        instanceId,
-        deps.clock.now() + deps.config.placement.refusalMs,
-      );
+      notes.noteRefusal(instanceId, deps.clock.now() + deps.config.placement.refusalMs);
     throw error;
   }
 }
@@ -87,7 +82,7 @@ export async function ensureRouters(
   context: RoomContext,
   views: readonly PlacementView[],
 ): Promise<RoutersOutcome> {
-  const failures: unknown[] = [];
+  const failures: Failure[] = [];
   const placements = await Promise.all(
     views.map(async (view): Promise<Placement> => {
       const { placement } = view;
@@ -96,7 +91,7 @@ export async function ensureRouters(
         await makeRouter(context, placement);
         return { ...placement, state: 'Ready' };
       } catch (error) {
-        failures.push(error);
+        failures.push({ placement, error });
         return { ...placement, state: 'Pending' };
       }
     }),
@@ -107,7 +102,16 @@ export async function ensureRouters(
   };
 }
 
-function toFailure({ metadata }: MediaRoom, failures: unknown[]): ApiError {
-  const text = failures.map(messageOf).join('; ');
-  return new ApiError('room_not_ready', `room ${metadata.name}: ${text}`, { cause: failures[0] });
+interface Failure {
+  placement: Placement;
+  error: unknown;
+}
+
+function toFailure({ metadata }: MediaRoom, failures: readonly Failure[]): ApiError {
+  const text = failures
+    .map(({ placement, error }) => `${placement.role} on ${placement.podName}: ${messageOf(error)}`)
+    .sort()
+    .join('; ');
+  const cause = failures[0]?.error;
+  return new ApiError('room_not_ready', `room ${metadata.name}: ${text}`, { cause });
 }

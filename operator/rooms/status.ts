@@ -5,6 +5,7 @@ import type {
   MediaRoomStatus,
   Placement,
 } from '../../common/resources/types.ts';
+import { isActive } from '../placement/draft.ts';
 import type { Shortfall } from '../placement/types.ts';
 
 export interface RoomStatusInput {
@@ -24,12 +25,22 @@ type Fact = Pick<Condition, 'status' | 'reason' | 'message'>;
 const serves = (placements: readonly Placement[], side: 'Producer' | 'Consumer'): boolean =>
   placements.some(({ role, state }) => state === 'Ready' && (role === side || role === 'Both'));
 
-function placedFact({ shortfalls, placements }: RoomStatusInput): Fact {
+const textOf = (shortfalls: readonly Shortfall[]): string =>
+  shortfalls.map(({ message }) => message).join('; ');
+
+/** Whether the spec's least number of routers is missing, and not only one by which the room wanted to grow. */
+const isShort = ({ spec }: MediaRoom, { side, placed }: Shortfall): boolean =>
+  placed < (side === 'Producer' ? spec.producers : spec.consumers).routers;
+
+function placedFact({ shortfalls, placements, room }: RoomStatusInput): Fact {
+  const short = shortfalls.filter((shortfall) => isShort(room, shortfall));
+  if (short.length > 0)
+    return { status: 'False', reason: 'InsufficientCapacity', message: textOf(short) };
   if (shortfalls.length > 0)
     return {
-      status: 'False',
-      reason: 'InsufficientCapacity',
-      message: shortfalls.map(({ message }) => message).join('; '),
+      status: 'True',
+      reason: 'CannotGrow',
+      message: `the consumer routers are full, and there is no place for one more. ${textOf(shortfalls)}`,
     };
   const draining = placements.filter(({ state }) => state === 'Draining').length;
   const message = draining > 0 ? `${draining} routers are draining` : '';
@@ -38,14 +49,14 @@ function placedFact({ shortfalls, placements }: RoomStatusInput): Fact {
 
 function readyFact({ placements, shortfalls, failure }: RoomStatusInput): Fact {
   const ready = placements.filter(({ state }) => state === 'Ready').length;
-  const message = failure ?? `${ready} of ${placements.length} routers are ready`;
-  if (serves(placements, 'Producer') && serves(placements, 'Consumer'))
+  if (serves(placements, 'Producer') && serves(placements, 'Consumer')) {
+    const message = failure ?? `${ready} of ${placements.length} routers are ready`;
     return { status: 'True', reason: 'RoutersReady', message };
-  return {
-    status: 'False',
-    reason: shortfalls.length > 0 ? 'InsufficientCapacity' : 'RoutersPending',
-    message: failure ?? shortfalls.map((shortfall) => shortfall.message).join('; '),
-  };
+  }
+  if (failure !== undefined) return { status: 'False', reason: 'RoutersFailed', message: failure };
+  if (shortfalls.length > 0)
+    return { status: 'False', reason: 'InsufficientCapacity', message: textOf(shortfalls) };
+  return { status: 'False', reason: 'RoutersPending', message: 'its routers are being made' };
 }
 
 /** What is not known leaves the condition as it was, so that an unreachable node doesn't restart the idle time. */
@@ -55,6 +66,8 @@ function idleFact({ peers, room }: RoomStatusInput): Fact | undefined {
     ? { status: 'True', reason: 'NoPeers', message: '' }
     : { status: 'False', reason: 'PeersPresent', message: '' };
 }
+
+const namesOf = (names: readonly string[]): string[] => [...new Set(names)].sort();
 
 /** The room's status from what was decided and done. */
 export function buildRoomStatus(input: RoomStatusInput): MediaRoomStatus {
@@ -71,9 +84,13 @@ export function buildRoomStatus(input: RoomStatusInput): MediaRoomStatus {
     const { status, reason, message } = fact;
     return setCondition(list, { type, status, observedGeneration, reason, message }, now);
   }, room.status?.conditions ?? []);
+  const active = placements.filter(isActive);
   return {
     observedGeneration,
     placementGeneration: generation,
+    routers: active.filter(({ state }) => state === 'Ready').length,
+    nodes: namesOf(active.map(({ podName }) => podName)),
+    pools: namesOf(active.map(({ pool }) => pool)),
     placements: [...placements],
     peers: input.peers ?? room.status?.peers ?? 0,
     conditions,

@@ -6,7 +6,7 @@ import { mayRun, type ObservedNode } from '../nodes/observe.ts';
 type RouterStatus = NodeStatus['routers'][number];
 
 /** How a placement is lost: its pod is gone or its process ended, another instance runs there, or the node is given up. */
-type LossCause = 'gone' | 'restarted' | 'dead';
+export type LossCause = 'gone' | 'restarted' | 'dead';
 
 /** What the monitor knows about one placement's node and router. */
 export interface PlacementView {
@@ -21,9 +21,24 @@ export interface PlacementView {
 }
 
 function lossOf({ instanceId }: Placement, node: ObservedNode | undefined): LossCause | undefined {
-  if (!node || !mayRun(node.pod)) return 'gone';
-  if (node.instance && node.instance.id !== instanceId) return 'restarted';
-  return node.state === 'Dead' ? 'dead' : undefined;
+  if (!node) return 'gone';
+  if (node.state === 'Dead') return 'dead';
+  if (node.instance) return node.instance.id === instanceId ? undefined : 'restarted';
+  // Nothing has run in a pod that is still pending, so the instance was one of an earlier pod of this name.
+  return mayRun(node.pod) && node.pod.status.phase !== 'Pending' ? undefined : 'gone';
+}
+
+const routersOf = new WeakMap<NodeStatus, Map<string, RouterStatus>>();
+
+/** Each answer of a node is indexed once, however many rooms look for their routers in it. */
+function findRouter(status: NodeStatus | undefined, routerId: string): RouterStatus | undefined {
+  if (!status) return undefined;
+  let index = routersOf.get(status);
+  if (!index) {
+    index = new Map(status.routers.map((router) => [router.routerId, router]));
+    routersOf.set(status, index);
+  }
+  return index.get(routerId);
 }
 
 export function viewPlacement(
@@ -39,9 +54,13 @@ export function viewPlacement(
     lost: lossOf(placement, node),
     status: instance?.status,
     answeredAt: instance?.answeredAt ?? 0,
-    router: instance?.status.routers.find(({ routerId }) => routerId === placement.routerId),
+    router: findRouter(instance?.status, placement.routerId),
   };
 }
+
+/** Whether a call to the router's node may be answered: one that is known to be silent only holds up other work. */
+export const isReachable = ({ node }: PlacementView): boolean =>
+  node?.state !== 'Unreachable' && node?.state !== 'Dead';
 
 /** A router is empty when its node says so, or says that it isn't there. Of a silent node nothing is known. */
 export const isEmpty = ({ status, router }: PlacementView): boolean =>

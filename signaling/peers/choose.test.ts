@@ -71,6 +71,20 @@ describe('chooseRouters', () => {
       'p1',
       'b1',
     ],
+    [
+      'lets a peer watch where it publishes when the others have no fewer',
+      room(b1, place('a', 'Consumer')),
+      [bound('b1', 'b1', 2), bound('b1', 'a', 2)],
+      'b1',
+      'b1',
+    ],
+    [
+      'lets new peers watch on a router that was added to a full one for both sides',
+      room(b1, c1),
+      [bound('b1', 'b1', 50)],
+      'b1',
+      'c1',
+    ],
     ['takes none that drains', room(place('p1', 'Producer', 'Draining'), p2, c1), [], 'p2', 'c1'],
     [
       'takes none that is pending',

@@ -10,30 +10,38 @@ export interface ChosenRouters {
 
 type Side = 'producerRouterId' | 'consumerRouterId';
 
+/** The placement with the fewest peers on this side; of equal ones `preferred`, else the first by id. */
 function leastLoaded(
   placements: Placement[],
   counts: BindingCount[],
   side: Side,
+  preferred?: Placement,
 ): Placement | undefined {
   const load = ({ routerId }: Placement): number =>
     counts.filter((count) => count[side] === routerId).reduce((sum, { peers }) => sum + peers, 0);
+  const rank = (placement: Placement): number => (placement === preferred ? 0 : 1);
   const [first] = placements
     .map((placement) => ({ placement, load: load(placement) }))
-    .sort((a, b) => a.load - b.load || a.placement.routerId.localeCompare(b.placement.routerId));
+    .sort(
+      (a, b) =>
+        a.load - b.load ||
+        rank(a.placement) - rank(b.placement) ||
+        a.placement.routerId.localeCompare(b.placement.routerId),
+    );
   return first?.placement;
 }
 
 /**
- * Binds a peer to the routers with the fewest peers. A router that serves both sides serves both for the same peer, so
- * that it needs no pipe for what it watches on it.
+ * Binds a peer to the routers with the fewest peers, so that a router that was added because the others fill is the one
+ * that takes new peers. Where that makes no difference a router that serves both sides serves both for the same peer,
+ * which needs no pipe for what it watches on it.
  *
  * @throws {ApiError} `room_not_ready` when a side has no router that takes peers
  */
 export function chooseRouters(room: MediaRoom, counts: BindingCount[]): ChosenRouters {
   const { producers, consumers } = readyPlacements(room);
   const producer = leastLoaded(producers, counts, 'producerRouterId');
-  const consumer =
-    producer?.role === 'Both' ? producer : leastLoaded(consumers, counts, 'consumerRouterId');
+  const consumer = leastLoaded(consumers, counts, 'consumerRouterId', producer);
   if (!producer || !consumer)
     throw new ApiError('room_not_ready', `room ${room.metadata.name} has no router for the peer`);
   return { producer, consumer };

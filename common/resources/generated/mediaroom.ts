@@ -132,6 +132,18 @@ export interface MediaRoomStatus {
    */
   placementGeneration?: number;
   /**
+   * Routers of both sides that peers may be bound to now.
+   */
+  routers?: number;
+  /**
+   * Names of the pods that the room's routers are on, those that drain left out.
+   */
+  nodes?: string[];
+  /**
+   * Names of the MediaWorkers that these pods belong to.
+   */
+  pools?: string[];
+  /**
    * Which router of the room runs on which node.
    *
    * Items: One router of the room.

@@ -1,0 +1,19 @@
+import type { MediaRoom, Placement } from '../../common/resources/types.ts';
+import type { OperatorDeps } from '../deps.ts';
+import type { CandidateCache } from '../nodes/candidates.ts';
+import type { RoomNotes } from './memory.ts';
+import { viewPlacement, type PlacementView } from './view.ts';
+
+/** One look at a room. */
+export interface RoomContext {
+  deps: OperatorDeps;
+  candidates: CandidateCache;
+  notes: RoomNotes;
+  room: MediaRoom;
+}
+
+export const viewPlacements = (
+  { deps, room }: RoomContext,
+  placements: readonly Placement[] = room.status?.placements ?? [],
+): PlacementView[] =>
+  placements.map((placement) => viewPlacement(placement, room.metadata.namespace, deps.monitor));

@@ -1,0 +1,134 @@
+import { findCondition } from '../../common/resources/conditions.ts';
+import type { MediaRoom, MediaRoomStatus, Placement } from '../../common/resources/types.ts';
+import type { EventNote } from '../cluster.ts';
+import type { DrainCause } from '../placement/types.ts';
+import type { ConsumerRouter } from './decide-size.ts';
+import type { RoomDecision } from './decide.ts';
+import type { PlacementView } from './view.ts';
+
+/** Events of a room: what was decided, each with the reason that a person would ask for. */
+
+const lossTexts = {
+  gone: 'its pod or process is gone',
+  restarted: 'another process runs in its pod',
+  dead: 'its node has not answered for too long',
+} as const;
+
+const drainTexts: Record<DrainCause, string> = {
+  NodeDraining: 'its node drains',
+  NotSelected: 'the spec no longer selects its pool',
+  Surplus: 'the spec wants fewer routers',
+};
+
+const nameOf = ({ role, podName }: Placement): string => `${role} on ${podName}`;
+const namesOf = (placements: readonly Placement[]): string => placements.map(nameOf).join(', ');
+
+const usage = (routers: readonly ConsumerRouter[]): string =>
+  routers.map(({ fullPercent }) => `${Math.round(fullPercent)} %`).join(', ');
+
+/** What a decision has done, once it is written down. */
+export function buildDecisionEvents(room: MediaRoom, decision: RoomDecision): EventNote[] {
+  const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
+  const added = decision.placements.filter(({ routerId }) => !known.has(routerId));
+  return [...lostEvents(decision.lost), ...drainEvents(decision), ...placedEvents(decision, added)];
+}
+
+function lostEvents(lost: readonly PlacementView[]): EventNote[] {
+  if (lost.length === 0) return [];
+  const notes = lost.map(
+    ({ placement, lost: cause }) =>
+      `${nameOf(placement)}: ${cause ? lossTexts[cause] : 'its node did not take it'}`,
+  );
+  return [{ type: 'Warning', reason: 'RouterLost', action: 'Replace', note: notes.join('; ') }];
+}
+
+function drainEvents({ draining, placements, sizing }: RoomDecision): EventNote[] {
+  if (draining.size === 0) return [];
+  const leaving = placements.filter(({ routerId }) => draining.has(routerId));
+  if (sizing.decision.change === 'shrink') return [shrunkEvent(sizing, leaving)];
+  const notes = leaving.map((placement) => {
+    const cause = draining.get(placement.routerId);
+    return `${nameOf(placement)} takes no more peers: ${cause ? drainTexts[cause] : ''}`;
+  });
+  return [{ type: 'Normal', reason: 'RouterDraining', action: 'Drain', note: notes.join('; ') }];
+}
+
+function shrunkEvent(
+  { decision, routers }: RoomDecision['sizing'],
+  leaving: readonly Placement[],
+): EventNote {
+  const gone = new Set(leaving.map(({ routerId }) => routerId));
+  const rest = routers.filter(({ routerId }) => !gone.has(routerId));
+  return {
+    type: 'Normal',
+    reason: 'RoomShrunk',
+    action: 'Drain',
+    note:
+      `from ${routers.length} to ${decision.wanted} consumer routers: ${namesOf(leaving)} is empty, ` +
+      `the workers of the others are at ${usage(rest)} of their consumers`,
+  };
+}
+
+function placedEvents(
+  { sizing, shortfalls, generation }: RoomDecision,
+  added: readonly Placement[],
+): EventNote[] {
+  if (added.length === 0) return [];
+  if (sizing.decision.change !== 'grow' || shortfalls.length > 0)
+    return [
+      {
+        type: 'Normal',
+        reason: 'RoutersPlaced',
+        action: 'Place',
+        note: `generation ${generation}: ${namesOf(added)}`,
+      },
+    ];
+  const { decision, routers } = sizing;
+  return [
+    {
+      type: 'Normal',
+      reason: 'RoomGrown',
+      action: 'Place',
+      note:
+        `from ${routers.length} to ${decision.wanted} consumer routers, now ${namesOf(added)}: the workers of the ` +
+        `others are at ${usage(routers)} of their consumers`,
+    },
+  ];
+}
+
+/** What became of drained routers. */
+export function buildClosedEvents(
+  closed: readonly Placement[],
+  overdue: ReadonlySet<string>,
+): EventNote[] {
+  const late = closed.filter(({ routerId }) => overdue.has(routerId));
+  const empty = closed.filter(({ routerId }) => !overdue.has(routerId));
+  const event = (type: EventNote['type'], note: string): EventNote => ({
+    ...{ type, note, reason: 'RouterClosed', action: 'CloseRouters' },
+  });
+  return [
+    ...(empty.length > 0 ? [event('Normal', `${namesOf(empty)}: drained, without peers`)] : []),
+    ...(late.length > 0
+      ? [event('Warning', `${namesOf(late)}: the drain time was over, its peers connect anew`)]
+      : []),
+  ];
+}
+
+/** What the room lacks, when that was not so before. */
+export function buildStatusEvents(
+  before: MediaRoomStatus | undefined,
+  after: MediaRoomStatus,
+  failure: string | undefined,
+): EventNote[] {
+  const messageOf = (status: MediaRoomStatus | undefined, type: string, reasons: string[]) => {
+    const found = findCondition(status?.conditions, type);
+    return found && reasons.includes(found.reason) ? found : undefined;
+  };
+  const events: EventNote[] = [];
+  const lack = messageOf(after, 'Placed', ['InsufficientCapacity', 'CannotGrow']);
+  if (lack && lack.reason !== findCondition(before?.conditions, 'Placed')?.reason)
+    events.push({ type: 'Warning', reason: lack.reason, action: 'Place', note: lack.message });
+  if (failure !== undefined && findCondition(before?.conditions, 'Ready')?.message !== failure)
+    events.push({ type: 'Warning', reason: 'RouterFailed', action: 'MakeRouters', note: failure });
+  return events;
+}
