@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { kubernetesKeys } from '../common/kubernetes/config.ts';
+import { leaseName } from '../common/kubernetes/rbac.ts';
 import { commonConfig, databaseConfig, httpClientConfig } from '../common/service/config.ts';
 import { localConfig } from './local/config.ts';
 
@@ -34,7 +35,7 @@ const leaderElection = z
       .describe(
         'whether several operators agree on one that acts; without it there may be one only',
       ),
-    name: dnsSubdomain.default('kube-sfu-operator').describe('name of the Lease'),
+    name: dnsSubdomain.default(leaseName).describe('name of the Lease'),
     namespace: dnsLabel
       .optional()
       .describe('namespace of the Lease; default: the one of the operator’s pod or kubeconfig'),

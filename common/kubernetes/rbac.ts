@@ -3,7 +3,7 @@ import type { resourceTypes } from './paths.ts';
 /** The services that talk to the Kubernetes API. Media nodes do not: their pods get no token. */
 export type ApiService = 'operator' | 'signaling';
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
 /**
  * Where a permission holds. *watched*: in the namespaces that the service looks after, which are all or one; *own*: in the
@@ -20,8 +20,8 @@ export interface Permission {
   names?: string[];
   /** What the service needs it for. */
   reason: string;
-  /** No request of ours needs it; the API server's admission asks for it. */
-  askedByAdmission?: true;
+  /** There is no request of its own: the API server asks for it within another one. */
+  implied?: true;
 }
 
 /** The Lease's default name; see `kubernetes.leaderElection.name` of the operator's configuration. */
@@ -59,7 +59,7 @@ export const permissions: Record<ApiService, Permission[]> = {
       verbs: ['update'],
       scope: 'watched',
       reason: 'makes pods and budgets that keep their pool from going before them',
-      askedByAdmission: true,
+      implied: true,
     },
     {
       resource: 'mediarooms',
@@ -82,9 +82,16 @@ export const permissions: Record<ApiService, Permission[]> = {
     },
     {
       resource: 'poddisruptionbudgets',
-      verbs: ['list', 'watch', 'create', 'patch'],
+      verbs: ['list', 'watch', 'patch'],
       scope: 'watched',
       reason: 'keeps nodes with live rooms from being evicted',
+    },
+    {
+      resource: 'poddisruptionbudgets',
+      verbs: ['create'],
+      scope: 'watched',
+      reason: 'makes the budget by the first patch (server-side apply)',
+      implied: true,
     },
     {
       resource: 'events',

@@ -52,7 +52,7 @@ export async function readApiUse(plane: ControlPlane, user: string): Promise<Api
 
 /** What a service's calls may be by its permissions, in the form of {@link ApiUse}. */
 export function declaredUse(service: ApiService): string[] {
-  const own = permissions[service].filter(({ askedByAdmission }) => !askedByAdmission);
+  const own = permissions[service].filter(({ implied }) => !implied);
   return sorted(
     own.flatMap(({ verbs, resource, subresource }) => {
       const [group, version] = resourceTypes[resource].apiVersion.split('/');
