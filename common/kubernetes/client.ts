@@ -86,7 +86,8 @@ function parseStatus(text: string): StatusBody {
 /** A failure to reach the API server, as this platform's error. */
 function unreachable(error: unknown, what: string): ApiError {
   if (error instanceof ApiError) return error;
-  if (error instanceof Error && error.name === 'TimeoutError')
+  // A DOMException, which not every realm counts as an Error of its own.
+  if ((error as { name?: unknown } | undefined)?.name === 'TimeoutError')
     return new ApiError('timed_out', `${what}: the Kubernetes API did not answer in time`, {
       cause: error,
     });

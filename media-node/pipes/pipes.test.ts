@@ -12,7 +12,7 @@ import {
 } from '@jest/globals';
 
 import { until } from '../../testing/until.ts';
-import type { Fault } from '../fixtures/fault-proxy.ts';
+import type { Fault } from '../../testing/fault-proxy.ts';
 import { Platform, type Room, type TestNode, type TestPeer } from '../fixtures/platform.ts';
 
 jest.setTimeout(120_000);

@@ -313,7 +313,7 @@ export class KubernetesWorld {
 function ifReady<T extends MediaWorker | MediaRoom>(object: T): T | undefined {
   const { status, metadata } = object;
   const isCurrent = status?.observedGeneration === metadata.generation;
-  return isCurrent && isConditionTrue(status?.conditions, 'Ready') ? object : undefined;
+  return isCurrent && isConditionTrue(status.conditions, 'Ready') ? object : undefined;
 }
 
 async function runOperator(config: OperatorConfig, fence?: () => void): Promise<OperatorRun> {
