@@ -10,7 +10,7 @@ import { until } from '../testing/until.ts';
 import { serviceSecret } from './fixtures/config.ts';
 import { audio } from './fixtures/rtp.ts';
 import { Platform, type TestNode } from './fixtures/platform.ts';
-import { TcpProxy } from './fixtures/tcp-proxy.ts';
+import { TcpProxy } from '../testing/tcp-proxy.ts';
 import { createConsumer } from './mediasoup/consumers.ts';
 import { produce } from './mediasoup/producers.ts';
 import { contract, peerEndpoints } from './routes/contract.ts';

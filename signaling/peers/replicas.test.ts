@@ -9,7 +9,7 @@ import { refusalOf, until } from '../fixtures/client.ts';
 import { http } from '../fixtures/http.ts';
 import type { FakeMediaNode } from '../fixtures/media-node.ts';
 import { Platform, type ConfigPart, type Replica } from '../fixtures/platform.ts';
-import { TcpProxy } from '../fixtures/tcp-proxy.ts';
+import { TcpProxy } from '../../testing/tcp-proxy.ts';
 
 const quick = { heartbeatMs: 200, deadAfterMs: 2000, reapIntervalMs: 200 };
 
