@@ -27,6 +27,8 @@ export interface OperatorOptions {
   metrics: OperatorMetrics;
   clock: Clock;
   logger: Logger;
+  /** Asked right before each call that changes something on a media node; throws where this process may not (any more). */
+  fence?: () => void;
 }
 
 export interface Operator {
@@ -39,11 +41,16 @@ const noRegistry: InstanceRegistry = {
   removeInstances: () => Promise.resolve(),
 };
 
-function createNodeClient({ config, serviceMetrics }: OperatorOptions): OperatorDeps['nodeClient'] {
+function createNodeClient({
+  config,
+  serviceMetrics,
+  fence,
+}: OperatorOptions): OperatorDeps['nodeClient'] {
   const { secret, ttlSeconds } = config.serviceAuth;
   return createMediaNodeClient({
     config: config.nodeClient,
     metrics: serviceMetrics,
+    fence,
     signToken: createServiceTokenSigner({ secret, ttlSeconds, issuer: 'operator' }),
   });
 }

@@ -14,12 +14,15 @@ import {
 import type { HttpClientConfig } from '../service/config.ts';
 import { currentRequestId, requestIdHeader } from '../service/logger.ts';
 import type { ServiceMetrics } from '../service/metrics.ts';
+import { currentTraceparent, traceparentHeader } from '../service/trace.ts';
 import { parseOrThrow } from '../validate.ts';
 
 export interface HttpClientDeps {
   config: HttpClientConfig;
   metrics: ServiceMetrics;
   signToken: (audience: ServiceAudience) => Promise<string>;
+  /** Asked right before each attempt that changes something; throws where this process may not (any more). */
+  fence?: (() => void) | undefined;
 }
 
 export interface Call<T extends z.ZodType> {
@@ -85,7 +88,7 @@ function unreachable(error: unknown, call: Call<z.ZodType>): ApiError {
 }
 
 /**
- * The client of every internal call: service token, request id, time-out, metrics, coded errors, and retries with
+ * The client of every internal call: service token, request id, trace, time-out, metrics, coded errors, and retries with
  * doubling pauses where a retry can help.
  *
  * @param extraHeaders sent with every call
@@ -95,17 +98,19 @@ export function createHttpClient(
   deps: HttpClientDeps,
   extraHeaders: Record<string, string> = {},
 ): HttpClient {
-  const { config, metrics, signToken } = deps;
+  const { config, metrics, signToken, fence } = deps;
 
   async function attempt<T extends z.ZodType>(call: Call<T>): Promise<z.output<T>> {
     const url = new URL(pathOf(call.route, call.params), call.baseUrl);
     const headers: Record<string, string> = {
       ...extraHeaders,
       authorization: `Bearer ${await signToken(audience)}`,
+      [traceparentHeader]: currentTraceparent(),
     };
     const requestId = currentRequestId();
     if (requestId) headers[requestIdHeader] = requestId;
     if (call.body !== undefined) headers['content-type'] = 'application/json';
+    if (call.method !== 'GET') fence?.();
     const end = metrics.httpClientDuration.startTimer({ target: audience, route: call.route });
     let code: ErrorCode | number = 'node_unavailable';
     try {

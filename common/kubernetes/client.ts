@@ -1,9 +1,10 @@
-import { request, type Dispatcher } from 'undici';
+import { getGlobalDispatcher, request, type Dispatcher } from 'undici';
 
 import { ApiError, messageOf } from '../errors.ts';
 import { currentTraceparent } from '../service/trace.ts';
 import { loadAccess, type Access, type Credentials } from './access.ts';
 import { KubernetesError, type StatusBody } from './errors.ts';
+import { fenced } from './fenced.ts';
 import type { WatchEvent } from './informer.ts';
 import { splitLines } from './lines.ts';
 
@@ -219,12 +220,20 @@ export class KubernetesClient {
     return this.#access;
   }
 
+  /** @throws what the fence throws */
+  #forWrites(dispatcher: Dispatcher | undefined): Dispatcher | undefined {
+    const { fence } = this.#deps;
+    if (!fence) return dispatcher;
+    fence();
+    return fenced(dispatcher ?? getGlobalDispatcher(), fence);
+  }
+
   async #send(
     { server, headers, dispatcher }: Credentials,
     { method, path, query, body, patch }: KubernetesCall,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    if (method !== 'GET') this.#deps.fence?.();
+    const used = method === 'GET' ? dispatcher : this.#forWrites(dispatcher);
     const startedAt = performance.now();
     let code = '<error>';
     try {
@@ -240,7 +249,7 @@ export class KubernetesClient {
             : { 'content-type': patch ? contentTypes[patch] : 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(dispatcher ? { dispatcher } : {}),
+        ...(used ? { dispatcher: used } : {}),
         // Ended by the signal alone; undici's own limits would cut a quiet watch.
         headersTimeout: 0,
         bodyTimeout: 0,

@@ -10,6 +10,7 @@ import { verifyServiceToken, type ServiceAudience } from '../auth/service-token.
 import { ApiError, isApiError } from '../errors.ts';
 import { requestIdHeader, withRequestId, type Logger } from './logger.ts';
 import type { ServiceMetrics } from './metrics.ts';
+import { traceparentHeader, withTrace } from './trace.ts';
 
 export interface HttpChassis {
   logger: Logger;
@@ -45,7 +46,7 @@ function requestContext(): Koa.Middleware {
     const given = ctx.get(requestIdHeader);
     const requestId = /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
     ctx.set(requestIdHeader, requestId);
-    return withRequestId(requestId, next);
+    return withTrace(ctx.get(traceparentHeader), () => withRequestId(requestId, next));
   };
 }
 

@@ -2,6 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 import { pino, type Logger } from 'pino';
 
+import { currentTraceId } from './trace.ts';
+
 export type { Logger } from 'pino';
 
 interface RequestContext {
@@ -48,7 +50,8 @@ export function createLogger(
     redact: { paths: secrets, censor: '[redacted]' },
     mixin: () => {
       const requestId = currentRequestId();
-      return requestId ? { requestId } : {};
+      const traceId = currentTraceId();
+      return { ...(requestId ? { requestId } : {}), ...(traceId ? { traceId } : {}) };
     },
   });
 }

@@ -1,5 +1,6 @@
 import { isApiError } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
+import { withTrace } from '../../common/service/trace.ts';
 import type { Clock } from './clock.ts';
 import type { RuntimeMetrics } from './metrics.ts';
 import { WorkQueue, type Backoff } from './queue.ts';
@@ -58,7 +59,7 @@ export function createController(options: ControllerOptions, deps: RuntimeDeps):
     return 'error';
   };
 
-  const work = async (key: string): Promise<void> => {
+  const workOn = async (key: string): Promise<void> => {
     const startedAt = clock.now();
     metrics.activeWorkers.inc({ controller: name });
     const result = await reconcile(key).then(
@@ -69,6 +70,9 @@ export function createController(options: ControllerOptions, deps: RuntimeDeps):
     metrics.reconciles.inc({ controller: name, result });
     metrics.reconcileTime.observe({ controller: name }, (clock.now() - startedAt) / 1000);
   };
+
+  // Each reconcile is a trace: its log lines and the calls that it makes, and theirs, can be found together.
+  const work = (key: string): Promise<void> => withTrace(undefined, () => workOn(key));
 
   const { concurrency, backoff } = options;
   const queue = new WorkQueue({ name, concurrency, backoff, work, metrics, clock });

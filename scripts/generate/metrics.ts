@@ -5,6 +5,7 @@ import { observePool } from '../../common/db/pool-metrics.ts';
 import { databaseConfig } from '../../common/service/config.ts';
 import { createServiceMetrics } from '../../common/service/metrics.ts';
 import { createMediaNodeMetrics } from '../../media-node/metrics.ts';
+import { createKubernetesMetrics } from '../../operator/kubernetes/metrics.ts';
 import { createOperatorMetrics } from '../../operator/metrics.ts';
 import { createSignalingMetrics, observeMembership } from '../../signaling/metrics.ts';
 import { code, table } from './table.ts';
@@ -48,6 +49,7 @@ function registries(): { title: string; metrics: Described[] }[] {
     rooms: () => ({ ready: 0, notReady: 0 }),
     pendingInstances: () => 0,
   });
+  createKubernetesMetrics(operator);
   const signaling = createSignalingMetrics();
   observeMembership(signaling, () => true);
   return [
@@ -65,7 +67,8 @@ export function renderMetrics(): string {
     '',
     'Each service serves Prometheus metrics at `/metrics` of its internal listener, Node’s own (`nodejs_…`, `process_…`) among',
     'them. Names have base units, counters end in `_total`, and no label holds a room, peer or pod name, so that their number stays',
-    'bounded. The operator’s queues and controllers have the names of controller-runtime, so that its dashboards fit.',
+    'bounded. The operator’s queues, controllers and calls to the Kubernetes API have the names of controller-runtime and client-go,',
+    'so that their dashboards fit.',
     '',
     ...registries().flatMap(({ title, metrics }) => [
       `## ${title}`,
