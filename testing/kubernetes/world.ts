@@ -32,7 +32,7 @@ export const operatorUser = 'system:serviceaccount:kube-sfu-system:kube-sfu-oper
 const operatorRoles = path.resolve(import.meta.dirname, '../../config/rbac/operator.yaml');
 
 /** How long the operator may take to undo everything at the end of a test, in milliseconds. */
-const cleanUpTimeoutMs = 30_000;
+const cleanUpTimeoutMs = 20_000;
 const soon: UntilOptions = { timeoutMs: 20_000, intervalMs: 50 };
 
 type Fields = Record<string, unknown>;
@@ -332,6 +332,7 @@ async function runOperator(config: OperatorConfig, fence?: () => void): Promise<
     cluster: adapter.cluster,
     serviceMetrics: metrics,
     metrics: createOperatorMetrics(metrics.registry),
+    ...(fence ? { fence } : {}),
   });
   return {
     metrics,
