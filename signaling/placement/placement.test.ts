@@ -6,6 +6,7 @@ import { pino } from 'pino';
 
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { Cleanup } from '../../testing/cleanup.ts';
+import { ApiProxy } from '../../testing/kubernetes/api-proxy.ts';
 import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
 import { grantRoles, serviceUser } from '../../testing/kubernetes/service-roles.ts';
 import { until } from '../../testing/until.ts';
@@ -157,6 +158,70 @@ describe('placements', () => {
     await until('the token to be refused', () => /Unauthorized/.test(JSON.stringify(log)), soon);
     await writeFile(kubeconfig, right);
     await known('one');
+  });
+
+  describe('when the API server behaves badly', () => {
+    let proxy: ApiProxy;
+    const startThere = async (options: StartOptions = {}): Promise<void> => {
+      start({ ...options, kubeconfig: await proxy.kubeconfig(user) });
+      await synced();
+      await until('its watches', () => proxy.openWatches === 2, soon);
+    };
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const followsAll = async (): Promise<void> => {
+      for (const name of names) {
+        await namespace.putRoom(name, both);
+        await until(`the router of ${name}`, () => placements.router(name, 'r-0'), soon);
+      }
+    };
+
+    beforeEach(async () => {
+      proxy = await ApiProxy.start(plane);
+      cleanup.add(() => proxy.close());
+    });
+
+    it('misses nothing while every watch is cut again and again', async () => {
+      await startThere();
+      proxy.resetWatches(30);
+      await followsAll();
+    });
+
+    it('misses nothing while half of all calls fail', async () => {
+      await startThere();
+      proxy.failShare({ share: 0.5, statuses: [429, 500, 503], seed: 1 });
+      proxy.resetWatches(30);
+      await followsAll();
+    });
+
+    it('lists anew when the history has expired', async () => {
+      await startThere();
+      proxy.expireVersions();
+      await followsAll();
+    });
+
+    it('lists anew in the end when watches fall silent', async () => {
+      await startThere({ kubernetes: { watchTimeoutMs: 1_000, watchStallMs: 500 } });
+      proxy.stallWatches();
+      await namespace.putRoom('one', both);
+      const before = proxy.calls.length;
+      await until('both to be given up', () => proxy.calls.length >= before + 2, soon);
+      proxy.heal();
+      await known('one');
+    });
+
+    it('lets a join succeed at the next attempt when the answer of its room was lost', async () => {
+      await namespace.putPool(true);
+      await startThere();
+      proxy.inject('drop', /^POST/, 1);
+      await expect(placements.prepare('one')).rejects.toMatchObject({
+        code: 'room_not_ready',
+        retryable: true,
+      });
+      await known('one');
+      await namespace.place('one', both);
+      await placements.prepare('one');
+      expect(await namespace.rooms()).toHaveLength(1);
+    });
   });
 
   it('survives a listener that throws', async () => {
