@@ -1,7 +1,7 @@
 import type { KubernetesNode, Pod } from '../../operator/cluster.ts';
 
 /** The host ports that a pod takes, as `port/protocol`. */
-export function hostPorts({ spec }: Pick<Pod, 'spec'>): string[] {
+function hostPorts({ spec }: Pick<Pod, 'spec'>): string[] {
   return spec.containers.flatMap(({ ports }) =>
     ports.flatMap(({ containerPort, hostPort, protocol }) => {
       const port = spec.hostNetwork ? containerPort : hostPort;

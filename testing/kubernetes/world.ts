@@ -22,13 +22,14 @@ import { startOperator } from '../../operator/operator.ts';
 import { systemClock } from '../../operator/runtime/clock.ts';
 import { quickConfig, secret } from '../quick-config.ts';
 import { until, type UntilOptions } from '../until.ts';
+import type { ApiProxy } from './api-proxy.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 import { Kubelets } from './kubelet.ts';
 
 const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 
 /** Who the operator is to the API server, as in a pod of its deployment. */
-export const operatorUser = 'system:serviceaccount:kube-sfu-system:kube-sfu-operator';
+const operatorUser = 'system:serviceaccount:kube-sfu-system:kube-sfu-operator';
 const operatorRoles = path.resolve(import.meta.dirname, '../../config/rbac/operator.yaml');
 
 /** How long the operator may take to undo everything at the end of a test, in milliseconds. */
@@ -63,8 +64,8 @@ export async function startWorldControlPlane(
 export interface OperatorRunOptions {
   /** The operator's configuration besides that of the world. */
   config?: Fields;
-  /** Another way to the API server, such as through a proxy. */
-  kubeconfig?: string;
+  /** A proxy on the way to the API server. */
+  through?: ApiProxy;
   /** Asked right before each write; throws where the operator may not write. */
   fence?: () => void;
 }
@@ -122,9 +123,11 @@ export class KubernetesWorld {
   }
 
   /** Starts an operator and waits until it has seen everything. */
-  async start({ config = {}, kubeconfig, fence }: OperatorRunOptions = {}): Promise<OperatorRun> {
-    const file = kubeconfig ?? this.controlPlane.kubeconfig(operatorUser);
-    const run = await runOperator(this.#parse(config, file), fence);
+  async start({ config = {}, through, fence }: OperatorRunOptions = {}): Promise<OperatorRun> {
+    const kubeconfig = through
+      ? await through.kubeconfig(operatorUser)
+      : this.controlPlane.kubeconfig(operatorUser);
+    const run = await runOperator(this.#parse(config, kubeconfig), fence);
     const operator: OperatorRun = {
       metrics: run.metrics,
       close: async () => {
@@ -222,18 +225,15 @@ export class KubernetesWorld {
    * Heals what the test broke, deletes everything, and waits until the operator has undone what it made; one is started for that
    * where none runs.
    *
-   * @throws Error naming what is left
+   * @throws Error naming what is left after the time, in milliseconds
    */
-  async close(): Promise<void> {
+  async close(timeoutMs = cleanUpTimeoutMs): Promise<void> {
     try {
       await this.#heal();
       if (this.#operators.size === 0) await this.start();
       for (const kind of ['mediarooms', 'mediaworkers'] as const)
         await this.controlPlane.client.call({ method: 'DELETE', path: this.#path(kind) });
-      await until('nothing to be left', () => this.#isEmpty(), {
-        ...soon,
-        timeoutMs: cleanUpTimeoutMs,
-      });
+      await until('nothing to be left', () => this.#isEmpty(), { ...soon, timeoutMs });
     } finally {
       await this.stopOperators();
       await this.kubelets.close();
