@@ -118,6 +118,7 @@ export interface PodStatus {
     message?: string;
   }[];
   containerStatuses?: ContainerStatus[];
+  initContainerStatuses?: ContainerStatus[];
 }
 
 /** The part of a Kubernetes pod that the operator reads. */

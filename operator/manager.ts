@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isConditionTrue } from '../common/resources/conditions.ts';
 import type { KubernetesObject } from '../common/resources/types.ts';
 import type { NodeStatus } from '../common/wire/media-node.ts';
-import { formatKey, type Reader } from './cluster.ts';
+import { formatKey, type Pod, type Reader } from './cluster.ts';
 import type { OperatorDeps } from './deps.ts';
 import type { ObservedNode } from './nodes/observe.ts';
 import { RoomMemory } from './rooms/memory.ts';
@@ -11,6 +11,7 @@ import { createOrphanCollector } from './rooms/orphans.ts';
 import { createRoomReconcile } from './rooms/reconcile.ts';
 import { createController, type Controller } from './runtime/controller.ts';
 import { poolOf } from './workers/labels.ts';
+import { PortAllocator } from './workers/ports.ts';
 import { createWorkerReconcile } from './workers/reconcile.ts';
 
 /** The running controllers. */
@@ -21,6 +22,7 @@ export interface Manager {
 interface Wiring {
   deps: OperatorDeps;
   memory: RoomMemory;
+  ports: PortAllocator;
   pools: Controller;
   rooms: Controller;
 }
@@ -30,12 +32,17 @@ export function startManager(deps: OperatorDeps): Manager {
   const { config } = deps;
   const memory = new RoomMemory();
   const { backoff, poolConcurrency, roomConcurrency } = config.reconcile;
+  const ports = new PortAllocator({
+    pods: deps.cluster.pods,
+    clock: deps.clock,
+    reservationMs: config.pods.portReservationMs,
+  });
   const pools = createController(
     {
       name: 'mediaworker',
       concurrency: poolConcurrency,
       backoff,
-      reconcile: createWorkerReconcile(deps),
+      reconcile: createWorkerReconcile(deps, ports),
     },
     deps,
   );
@@ -48,7 +55,7 @@ export function startManager(deps: OperatorDeps): Manager {
     },
     deps,
   );
-  const unwatch = wire({ deps, memory, pools, rooms });
+  const unwatch = wire({ deps, memory, ports, pools, rooms });
   observeMetrics(deps);
   deps.monitor.start();
   return {
@@ -60,7 +67,7 @@ export function startManager(deps: OperatorDeps): Manager {
 }
 
 function wire(wiring: Wiring): (() => void)[] {
-  const { deps, pools, rooms } = wiring;
+  const { deps, ports, pools, rooms } = wiring;
   const { cluster, ledger, monitor } = deps;
   monitor.onChange(nodeListener(wiring));
   return [
@@ -75,9 +82,10 @@ function wire(wiring: Wiring): (() => void)[] {
         if (room.metadata.namespace === metadata.namespace) rooms.enqueue(formatKey(room.metadata));
     }),
     cluster.pods.watch(({ object }) => {
-      const { namespace } = object.metadata;
-      pools.enqueue(formatKey({ namespace, name: poolOf(object) }));
+      ports.see(object);
+      pools.enqueue(poolKeyOf(object));
     }),
+    watchMachines(deps, pools),
   ];
 }
 
@@ -95,6 +103,23 @@ function watchWanted<T extends KubernetesObject>(
     if (type === 'DELETED') seen.delete(key);
     else seen.set(key, wanted);
     onChange(key, object);
+  });
+}
+
+const poolKeyOf = (pod: Pod): string =>
+  formatKey({ namespace: pod.metadata.namespace, name: poolOf(pod) });
+
+/** Looks at the pools with pods on a Kubernetes node that is cordoned or open again. */
+function watchMachines({ cluster }: OperatorDeps, pools: Controller): () => void {
+  const cordoned = new Set<string>();
+  return cluster.nodes.watch(({ type, object: { metadata, spec } }) => {
+    const { name } = metadata;
+    const isCordoned = type !== 'DELETED' && spec.unschedulable === true;
+    if (isCordoned === cordoned.has(name)) return;
+    if (isCordoned) cordoned.add(name);
+    else cordoned.delete(name);
+    for (const pod of cluster.pods.list())
+      if (pod.spec.nodeName === name) pools.enqueue(poolKeyOf(pod));
   });
 }
 
@@ -134,10 +159,13 @@ function onStateChange(
 ): void {
   const pod = (after ?? before)?.pod;
   if (!pod) return;
-  pools.enqueue(formatKey({ namespace: pod.metadata.namespace, name: poolOf(pod) }));
+  pools.enqueue(poolKeyOf(pod));
   for (const key of deps.ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key);
   if (after?.state === 'Ready') for (const key of memory.waiting) rooms.enqueue(key);
 }
+
+const isOccupied = (status: NodeStatus | undefined): boolean =>
+  status !== undefined && (status.routers.length > 0 || status.load.peers > 0);
 
 /** Changed figures are written after a while, a lost router is looked at now. */
 function onFigures(
@@ -147,10 +175,10 @@ function onFigures(
 ): void {
   const { statusIntervalMs } = deps.config.reconcile;
   const now = instance?.status;
-  if (!isDeepStrictEqual(old?.load, now?.load) || old?.routers.length !== now?.routers.length) {
-    const { namespace } = pod.metadata;
-    pools.enqueueAfter(formatKey({ namespace, name: poolOf(pod) }), statusIntervalMs);
-  }
+  // Whether a node may be evicted depends on whether it has any rooms.
+  if (isOccupied(old) !== isOccupied(now)) pools.enqueue(poolKeyOf(pod));
+  else if (!isDeepStrictEqual(old?.load, now?.load) || old?.routers.length !== now?.routers.length)
+    pools.enqueueAfter(poolKeyOf(pod), statusIntervalMs);
   for (const [routerId, change] of compareRouters(old, now)) {
     const room = deps.ledger.roomOf(routerId);
     if (room === undefined) continue;

@@ -8,6 +8,8 @@ export const managedSelector = `${managedByLabel}=${managedBy}`;
 /** Labels and annotations of a pool's pods. */
 export const poolLabel = 'kube-sfu.dev/pool';
 export const roleLabel = 'kube-sfu.dev/role';
+/** `true` on pods that have rooms or peers. */
+export const occupiedLabel = 'kube-sfu.dev/occupied';
 /** The pod's ports, `first-last`. */
 export const portsAnnotation = 'kube-sfu.dev/ports';
 /** Tells which shape of the pool's spec the pod was made for. */

@@ -1,21 +1,19 @@
-import { setCondition } from '../../common/resources/conditions.ts';
-import type {
-  Condition,
-  MediaWorker,
-  MediaWorkerNode,
-  MediaWorkerStatus,
-} from '../../common/resources/types.ts';
+import type { MediaWorkerNode, MediaWorkerStatus } from '../../common/resources/types.ts';
+import type { Pod } from '../cluster.ts';
 import type { ObservedNode } from '../nodes/observe.ts';
 import { loadPercent } from '../placement/preference.ts';
 import type { NodeCandidate } from '../placement/types.ts';
+import { buildConditions, type PoolFacts } from './conditions.ts';
 import { drainingSince, poolLabel } from './labels.ts';
+import { blockOf, formatBlock, mediaBlockOf } from './ports.ts';
+import { findObstacle, type Obstacle } from './stuck.ts';
+import { isUpdated } from './view.ts';
 
-export interface WorkerStatusInput {
-  worker: MediaWorker;
+export interface WorkerStatusInput extends Pick<PoolFacts, 'worker' | 'shortage' | 'scaling'> {
   nodes: readonly ObservedNode[];
   candidates: readonly NodeCandidate[];
-  /** Pods that could not be made for want of ports. */
-  withoutPorts: number;
+  /** The shape that the pool's pods are to have; undefined while no pod can be made of its overrides. */
+  shape: string | undefined;
   now: Date;
 }
 
@@ -23,17 +21,29 @@ export interface WorkerStatusInput {
 const cpuStepPercent = 5;
 const coarse = (percent: number): number => Math.round(percent / cpuStepPercent) * cpuStepPercent;
 
+function portsOf(pod: Pod): string | undefined {
+  const block = blockOf(pod);
+  const mode = pod.spec.hostNetwork ? 'HostNetwork' : 'HostPort';
+  return block && formatBlock(mediaBlockOf(mode, block));
+}
+
 function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode {
-  const draining = drainingSince(pod) !== undefined && state === 'Ready';
+  const leaves = drainingSince(pod) !== undefined || pod.metadata.deletionTimestamp !== undefined;
+  const ports = portsOf(pod);
+  const { nodeName } = pod.spec;
   const base = {
     podName: pod.metadata.name,
     ...(url ? { url } : {}),
-    state: draining ? ('Draining' as const) : state,
+    ...(ports ? { ports } : {}),
+    ...(nodeName ? { hostName: nodeName } : {}),
+    state: leaves && state === 'Ready' ? ('Draining' as const) : state,
   };
   if (!instance) return base;
-  const { load, routers } = instance.status;
+  const { load, routers, version, announcedAddress } = instance.status;
   return {
     ...base,
+    ...(announcedAddress ? { address: announcedAddress } : {}),
+    version,
     instanceId: instance.id,
     rooms: new Set(routers.map(({ roomId }) => roomId)).size,
     peers: load.peers,
@@ -41,33 +51,6 @@ function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode
     cpuPercent: coarse(load.cpuPercent),
   };
 }
-
-function readyCondition(
-  { worker }: WorkerStatusInput,
-  nodes: MediaWorkerNode[],
-): Pick<Condition, 'status' | 'reason' | 'message'> {
-  const { replicas } = worker.spec;
-  const ready = nodes.filter(({ state }) => state === 'Ready').length;
-  const message = `${ready} of ${replicas} nodes are ready`;
-  if (worker.metadata.deletionTimestamp)
-    return { status: 'False', reason: 'Deleting', message: `${nodes.length} nodes are left` };
-  if (ready >= replicas) return { status: 'True', reason: 'AllNodesReady', message };
-  const silent = nodes.filter(({ state }) => state === 'Unreachable' || state === 'Dead');
-  return silent.length > 0
-    ? { status: 'False', reason: 'NodesUnreachable', message }
-    : { status: 'False', reason: 'NodesStarting', message };
-}
-
-const podsCondition = ({
-  withoutPorts,
-}: WorkerStatusInput): Pick<Condition, 'status' | 'reason' | 'message'> =>
-  withoutPorts > 0
-    ? {
-        status: 'False',
-        reason: 'PortRangeExhausted',
-        message: `spec.network.portRange has no free block for ${withoutPorts} more nodes`,
-      }
-    : { status: 'True', reason: 'PodsExist', message: '' };
 
 function poolLoad({ worker, candidates }: WorkerStatusInput): number {
   const { role } = worker.spec;
@@ -78,32 +61,48 @@ function poolLoad({ worker, candidates }: WorkerStatusInput): number {
   return loads.length === 0 ? 0 : Math.round(loads.reduce((a, b) => a + b, 0) / loads.length);
 }
 
+/** Pods that are to come up and say what keeps them from it. */
+const obstaclesOf = (nodes: readonly ObservedNode[]): Map<string, Obstacle> =>
+  new Map(
+    nodes
+      .filter(({ pod }) => !pod.metadata.deletionTimestamp && drainingSince(pod) === undefined)
+      .flatMap((node): [string, Obstacle][] => {
+        const obstacle = findObstacle(node.pod, node);
+        return obstacle ? [[node.pod.metadata.name, obstacle]] : [];
+      }),
+  );
+
+function shapesOf({ worker, nodes, shape }: WorkerStatusInput): PoolFacts['shapes'] {
+  if (shape === undefined) return undefined;
+  const living = nodes.filter(({ pod }) => !pod.metadata.deletionTimestamp);
+  const updated = living.filter(({ pod }) => isUpdated(pod, worker, shape)).length;
+  return { updated, outdated: living.length - updated };
+}
+
+const byName = (a: ObservedNode, b: ObservedNode): number =>
+  a.pod.metadata.name.localeCompare(b.pod.metadata.name, 'en', { numeric: true });
+
 /** The pool's status from what was observed. */
 export function buildWorkerStatus(input: WorkerStatusInput): MediaWorkerStatus {
-  const { worker, now } = input;
+  const { worker, shortage, scaling } = input;
   const { generation, name } = worker.metadata;
-  const nodes = input.nodes
-    .map(buildNode)
-    .sort((a, b) => a.podName.localeCompare(b.podName, 'en', { numeric: true }));
+  const observed = [...input.nodes].sort(byName);
+  const nodes = observed.map(buildNode);
   const rooms = new Set(
-    input.nodes.flatMap(({ instance }) => instance?.status.routers.map((r) => r.roomId) ?? []),
+    observed.flatMap(({ instance }) => instance?.status.routers.map(({ roomId }) => roomId) ?? []),
   );
-  const conditions = [
-    { type: 'Ready', observedGeneration: generation, ...readyCondition(input, nodes) },
-    { type: 'PodsCreated', observedGeneration: generation, ...podsCondition(input) },
-  ].reduce<Condition[]>(
-    (list, condition) => setCondition(list, condition, now),
-    worker.status?.conditions ?? [],
-  );
+  const shapes = shapesOf(input);
+  const obstacles = obstaclesOf(observed);
   return {
     observedGeneration: generation,
     replicas: nodes.length,
     readyReplicas: nodes.filter(({ state }) => state === 'Ready').length,
+    ...(shapes ? { updatedReplicas: shapes.updated } : {}),
     selector: `${poolLabel}=${name}`,
     rooms: rooms.size,
     peers: nodes.reduce((sum, node) => sum + (node.peers ?? 0), 0),
     loadPercent: coarse(poolLoad(input)),
     nodes,
-    conditions,
+    conditions: buildConditions({ worker, nodes, shortage, obstacles, shapes, scaling }, input.now),
   };
 }

@@ -1,0 +1,134 @@
+import { messageOf } from '../../common/errors.ts';
+import type { EventNote, Pod } from '../cluster.ts';
+import { podsOf, record, type PoolContext } from './context.ts';
+import type { DrainCause, PodsDecision, RemoveCause } from './decide-pods.ts';
+import { drainingSince, drainingSinceAnnotation, occupiedLabel } from './labels.ts';
+
+const drainCauses: Record<DrainCause, string> = {
+  Outdated: 'the pool has another shape now',
+  Cordoned: 'its machine takes no pods any more',
+  ScaledDown: 'there are more nodes than wanted',
+  PoolDeleted: 'the pool is deleted',
+  NodeDrains: 'it takes no more rooms by itself',
+};
+
+function loadOf({ deps }: PoolContext, pod: Pod): string {
+  const status = deps.monitor.get(pod.metadata)?.instance?.status;
+  if (!status) return 'nothing known on it';
+  const rooms = new Set(status.routers.map(({ roomId }) => roomId)).size;
+  return `${status.load.peers} peers in ${rooms} rooms on it`;
+}
+
+/** Writes down which nodes are to go, so that the decision outlives the operator that made it. */
+export async function markDraining(
+  context: PoolContext,
+  drains: PodsDecision['drain'],
+): Promise<void> {
+  const { deps, worker } = context;
+  const since = new Date(deps.clock.now()).toISOString();
+  for (const { pod, cause } of pair(context, drains)) {
+    await deps.cluster.pods.updateMetadata(pod, {
+      annotations: { [drainingSinceAnnotation]: since },
+    });
+    const limit = `within ${worker.spec.drain.timeoutSeconds} s`;
+    record(context, {
+      ...{ type: 'Normal', reason: 'Draining', action: 'Drain' },
+      note: `${pod.metadata.name} is to go ${limit}: ${drainCauses[cause]}; ${loadOf(context, pod)}`,
+    });
+  }
+}
+
+function pair<Cause>(
+  context: PoolContext,
+  items: readonly { name: string; cause: Cause }[],
+): { pod: Pod; cause: Cause }[] {
+  const pods = new Map(podsOf(context).map((pod) => [pod.metadata.name, pod]));
+  return items.flatMap(({ name, cause }) => {
+    const pod = pods.get(name);
+    return pod ? [{ pod, cause }] : [];
+  });
+}
+
+/** Tells each draining node; one that can't be told now is told again at the next look. */
+export async function tellDraining(context: PoolContext): Promise<void> {
+  const { deps } = context;
+  const untold = podsOf(context)
+    .filter((pod) => drainingSince(pod) !== undefined && !pod.metadata.deletionTimestamp)
+    .map((pod) => deps.monitor.get(pod.metadata))
+    .filter((node) => node?.instance?.status.state === 'Ready' && node.state !== 'Dead');
+  await Promise.all(
+    untold.map(async (node) => {
+      await deps.nodeClient.drain(node?.url ?? '').catch((error: unknown) => {
+        deps.logger.warn(
+          { pod: node?.pod.metadata.name, reason: messageOf(error) },
+          'drain failed',
+        );
+      });
+    }),
+  );
+}
+
+export async function removePods(
+  context: PoolContext,
+  removals: PodsDecision['remove'],
+): Promise<void> {
+  for (const { pod, cause } of pair(context, removals)) {
+    const event = describeRemoval(context, pod, cause);
+    await context.deps.cluster.pods.delete(pod);
+    record(context, event);
+  }
+}
+
+function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): EventNote {
+  const { deps, worker } = context;
+  const { name } = pod.metadata;
+  const { reason, message } = pod.status;
+  const misses = deps.monitor.get(pod.metadata)?.misses ?? 0;
+  const load = loadOf(context, pod);
+  const seconds = worker.spec.drain.timeoutSeconds;
+  const notes: Record<RemoveCause, Omit<EventNote, 'action'>> = {
+    Drained: { type: 'Normal', reason: 'PodRemoved', note: `removed ${name}: it is empty` },
+    DrainTimedOut: {
+      ...{ type: 'Warning', reason: 'DrainTimedOut' },
+      note: `removed ${name} after ${seconds} s of draining, with ${load}`,
+    },
+    Dead: {
+      ...{ type: 'Warning', reason: 'NodeDead' },
+      note: `removed ${name}: it has not answered ${misses} times in a row; ${load}`,
+    },
+    Failed: {
+      ...{ type: 'Warning', reason: 'PodFailed' },
+      note: `removed ${name}: it has ended (${[reason ?? pod.status.phase, message].filter(Boolean).join(': ')})`,
+    },
+  };
+  return { ...notes[cause], action: 'DeletePod' };
+}
+
+/** Lets pods go that were deleted and do not end, as on a machine that is cut off. */
+export async function abandonPods(context: PoolContext, names: string[]): Promise<void> {
+  const { deps } = context;
+  for (const pod of podsOf(context).filter(({ metadata }) => names.includes(metadata.name))) {
+    await deps.cluster.pods.delete(pod, { force: true });
+    const { name, deletionTimestamp = '' } = pod.metadata;
+    const late = Math.round((deps.clock.now() - Date.parse(deletionTimestamp)) / 1000);
+    record(context, {
+      ...{ type: 'Warning', reason: 'PodAbandoned', action: 'DeletePod' },
+      note: `gave up on ${name}: it has not ended ${late} s after its time; its process may still run on ${pod.spec.nodeName ?? 'its machine'}`,
+    });
+  }
+}
+
+/** Labels the pods that have rooms or peers, which is what the pool's disruption budget protects. */
+export async function markOccupied(context: PoolContext): Promise<void> {
+  const { deps } = context;
+  for (const pod of podsOf(context)) {
+    const status = deps.monitor.get(pod.metadata)?.instance?.status;
+    if (!status || pod.metadata.deletionTimestamp) continue;
+    const isOccupied = status.routers.length > 0 || status.load.peers > 0;
+    const isMarked = pod.metadata.labels?.[occupiedLabel] === 'true';
+    if (isOccupied === isMarked) continue;
+    await deps.cluster.pods.updateMetadata(pod, {
+      labels: { [occupiedLabel]: isOccupied ? 'true' : null },
+    });
+  }
+}
