@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
+
+import { runSetup, type SetupOutcome } from '../../testing/setup-part.ts';
 
 let dir: string;
 
@@ -13,25 +13,12 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-interface Outcome {
-  code: number | null;
-  stderr: string;
-}
-
-/** Runs commands after this part of the set-up was read, with all files below `dir`. */
-async function run(commands: string, env: Record<string, string> = {}): Promise<Outcome> {
-  const script = `set -euo pipefail; . "$0/lib.sh"; . "$0/kubernetes.sh"; run_dir=$1/run; mkdir -p "$run_dir"
-    ${commands}`;
-  const inherited = { ...process.env };
-  delete inherited['KUBEBUILDER_ASSETS'];
-  const child = spawn('bash', ['-c', script, import.meta.dirname, dir], {
-    env: { ...inherited, KUBE_SFU_CACHE: path.join(dir, 'cache'), ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+const run = (commands: string, env: Record<string, string> = {}): Promise<SetupOutcome> =>
+  runSetup(commands, {
+    dir,
+    parts: ['kubernetes'],
+    env: { KUBEBUILDER_ASSETS: undefined, ...env },
   });
-  const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const [stderr, code] = await Promise.all([text(child.stderr), exit]);
-  return { code, stderr };
-}
 
 async function writePrograms(folder: string, names: string[]): Promise<string> {
   await mkdir(folder, { recursive: true });
@@ -64,7 +51,7 @@ const builds = async (): Promise<string> =>
 describe('the set-up of the Kubernetes API server', () => {
   it('uses what KUBEBUILDER_ASSETS names', async () => {
     const own = await writePrograms(path.join(dir, 'own'), ['etcd', 'kube-apiserver', 'kubectl']);
-    expect(await run('setup_kubernetes', { KUBEBUILDER_ASSETS: own })).toEqual({
+    expect(await run('setup_kubernetes', { KUBEBUILDER_ASSETS: own })).toMatchObject({
       code: 0,
       stderr: '',
     });

@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
 
-const lib = path.join(import.meta.dirname, 'lib.sh');
+import { runSetup, type SetupOutcome } from '../../testing/setup-part.ts';
+
 let dir: string;
 
 beforeEach(async () => {
@@ -14,23 +13,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs commands as a part of the set-up would, with all files below `dir`. */
-async function run(commands: string): Promise<Outcome> {
-  const script = `set -euo pipefail; . "$0"; run_dir=$1/run; mkdir -p "$run_dir"; ${commands}`;
-  const child = spawn('bash', ['-c', script, lib, dir], {
-    env: { ...process.env, KUBE_SFU_CACHE: path.join(dir, 'cache') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
-  return { code, stdout, stderr };
-}
+const run = (commands: string): Promise<SetupOutcome> => runSetup(commands, { dir });
 
 describe('need_packages', () => {
   const asUser =
