@@ -4,7 +4,14 @@ import { ApiError } from '../common/errors.ts';
 import type { MediaRoom, MediaWorker } from '../common/resources/types.ts';
 import { createServiceMetrics } from '../common/service/metrics.ts';
 import type { NodeRole } from '../common/wire/media-node.ts';
-import { apiPortName, type Cluster, type Pod, type PodClient } from '../operator/cluster.ts';
+import {
+  apiPortName,
+  type Cluster,
+  type Pod,
+  type PodClient,
+  type PodManifest,
+  type PodStatus,
+} from '../operator/cluster.ts';
 import { operatorConfig, type OperatorConfig } from '../operator/config.ts';
 import {
   createLocalCluster,
@@ -17,6 +24,7 @@ import { createOperatorMetrics } from '../operator/metrics.ts';
 import { startOperator, type Operator } from '../operator/operator.ts';
 import { systemClock } from '../operator/runtime/clock.ts';
 import { FakeNode } from './fake-node.ts';
+import { AppliedBudgets, FakeMachines, RecordedEvents } from './fake-surroundings.ts';
 import { quickConfig, secret } from './quick-config.ts';
 
 const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
@@ -29,6 +37,10 @@ export class FakePods {
   readonly stuck = new Set<string>();
   /** Pods whose process is not started. */
   paused = false;
+  /** The Kubernetes node that a pod is put on; without one it has none. */
+  machineOf: (podName: string) => string | undefined = () => undefined;
+  /** Refuses to make a pod. */
+  refuse: (manifest: PodManifest) => Error | undefined = () => undefined;
 
   constructor(revisions: Revisions) {
     this.#pods = new Collection<Pod>({
@@ -43,7 +55,11 @@ export class FakePods {
     return {
       ...readerOf(this.#pods),
       create: async (manifest) => {
-        const pod = this.#pods.create({ ...manifest, status: { phase: 'Pending' } });
+        const refusal = this.refuse(manifest);
+        if (refusal) throw refusal;
+        const nodeName = this.machineOf(manifest.metadata.name);
+        const spec = nodeName === undefined ? manifest.spec : { ...manifest.spec, nodeName };
+        const pod = this.#pods.create({ ...manifest, spec, status: { phase: 'Pending' } });
         if (!this.paused) await this.run(pod.metadata.name);
         return this.#pods.require(pod.metadata);
       },
@@ -87,6 +103,17 @@ export class FakePods {
     this.nodes.set(name, node);
     this.#update(name, (current) => withPort(current, node.port));
     this.#setRunning(name, 0, true);
+  }
+
+  /** Changes what the pod's machine says of it. */
+  setStatus(name: string, change: Partial<PodStatus>): void {
+    const pod = this.#find(name);
+    this.#pods.update({ ...pod, status: { ...pod.status, ...change } }, 'status');
+  }
+
+  /** Deletes the pod as somebody else would. */
+  async delete(name: string): Promise<void> {
+    await this.client().delete(this.#find(name));
   }
 
   /** Ends the pod's process and starts another, as a crash does. */
@@ -162,7 +189,13 @@ type Fields = Record<string, unknown>;
 export class OperatorWorld {
   readonly objects = createLocalObjects(1000);
   readonly pods = new FakePods(this.objects.revisions);
-  readonly cluster: Cluster = createLocalCluster(this.objects, this.pods.client(), logger);
+  readonly machines = new FakeMachines();
+  readonly events = new RecordedEvents();
+  readonly budgets = new AppliedBudgets();
+  readonly cluster: Cluster = {
+    ...createLocalCluster(this.objects, this.pods.client(), logger),
+    ...{ nodes: this.machines, events: this.events, budgets: this.budgets },
+  };
   readonly config: OperatorConfig;
   readonly registry = createServiceMetrics();
   #operator: Operator | undefined;

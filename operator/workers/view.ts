@@ -66,6 +66,9 @@ export function viewPod(facts: PodFacts): PodView {
   };
 }
 
+const wasAsked = (node: ObservedNode | undefined): boolean =>
+  node !== undefined && (node.instance !== undefined || node.misses > 0);
+
 function viewNode({
   pod,
   node,
@@ -75,7 +78,7 @@ function viewNode({
   return {
     state: node?.state ?? 'Pending',
     runs,
-    unpolled: runs && !status && (node?.misses ?? 0) === 0,
+    unpolled: runs && !wasAsked(node),
     peers: status?.load.peers ?? 0,
     routers: status?.routers.length ?? 0,
   };
