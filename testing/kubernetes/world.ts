@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-
 import { pino } from 'pino';
 
 import { isConditionTrue } from '../../common/resources/conditions.ts';
@@ -25,12 +22,12 @@ import { until, type UntilOptions } from '../until.ts';
 import type { ApiProxy } from './api-proxy.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
 import { Kubelets } from './kubelet.ts';
+import { grantRoles, serviceUser } from './service-roles.ts';
 
 const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 
 /** Who the operator is to the API server, as in a pod of its deployment. */
-const operatorUser = 'system:serviceaccount:kube-sfu-system:kube-sfu-operator';
-const operatorRoles = path.resolve(import.meta.dirname, '../../config/rbac/operator.yaml');
+const operatorUser = serviceUser('operator');
 
 /** How long the operator may take to undo everything at the end of a test, in milliseconds. */
 const cleanUpTimeoutMs = 20_000;
@@ -55,9 +52,7 @@ export async function startWorldControlPlane(
     ...options,
     users: { ...options.users, [operatorUser]: [] },
   });
-  await controlPlane.createNamespace('kube-sfu-system');
-  const input = await readFile(operatorRoles, 'utf8');
-  await controlPlane.kubectl(['apply', '-f', '-'], { input });
+  await grantRoles(controlPlane, 'operator', 'default');
   return controlPlane;
 }
 
