@@ -44,6 +44,8 @@ export class FakeNode {
   readonly codecs = new Map<string, string[]>();
   state: NodeStatus['state'] = 'Ready';
   load: Partial<NodeLoad> = {};
+  /** Consumers on each worker. */
+  workerConsumers: number[] = [];
   announcedAddress: string | undefined;
   /** Every call that was answered or refused, as `METHOD path`. */
   readonly calls: string[] = [];
@@ -117,7 +119,7 @@ export class FakeNode {
         ...this.load,
       },
       workers: Array.from({ length: this.options.workers ?? 1 }, (_, index) => ({
-        ...{ index, pid: 1, port: 1, cpuPercent: 0, consumers: 0 },
+        ...{ index, pid: 1, port: 1, cpuPercent: 0, consumers: this.workerConsumers[index] ?? 0 },
         routers: routers.length,
       })),
       routers,
@@ -168,7 +170,7 @@ export class FakeNode {
     router.put('/rooms/:roomId/routers/:routerId', (ctx) => {
       const { roomId = '', routerId = '' } = ctx.params;
       const request = parseOrThrow(putRouterRequest, ctx.request.body, 'body');
-      ctx.body = this.#putRouter(roomId, routerId, request);
+      ctx.body = this.putRouter(roomId, routerId, request);
     });
     router.delete('/rooms/:roomId/routers/:routerId', (ctx) => {
       this.routers.delete(ctx.params['routerId'] ?? '');
@@ -177,7 +179,8 @@ export class FakeNode {
     return router.routes();
   }
 
-  #putRouter(roomId: string, routerId: string, request: z.output<typeof putRouterRequest>): object {
+  /** Makes a router as the operator asks for it. @throws {ApiError} `instance_mismatch`, `node_draining` */
+  putRouter(roomId: string, routerId: string, request: z.output<typeof putRouterRequest>) {
     const { instanceId, role, generation, mediaCodecs } = request;
     if (instanceId !== this.instanceId)
       throw new ApiError('instance_mismatch', `this is ${this.instanceId}`);

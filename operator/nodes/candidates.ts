@@ -1,6 +1,6 @@
 import type { MediaWorker } from '../../common/resources/types.ts';
 import type { PlacementLedger } from '../placement/ledger.ts';
-import type { NodeCandidate } from '../placement/types.ts';
+import type { NodeCandidate, Side } from '../placement/types.ts';
 import { drainingSince, poolLabel } from '../workers/labels.ts';
 import type { ObservedNode } from './observe.ts';
 
@@ -171,12 +171,18 @@ export class CandidateCache {
 function collect(namespace: Namespace): void {
   const { pools, averageRouter } = namespace;
   namespace.all = [...pools.values()].flatMap(({ candidates }) => [...candidates.values()]);
-  const sum = { routers: 0, producers: 0, consumers: 0 };
-  for (const { load, unseen } of namespace.all) {
-    sum.routers += load.routers - unseen;
-    sum.producers += load.producers;
-    sum.consumers += load.consumers;
+  averageRouter.producers = averageOf(namespace.all, 'Producer');
+  averageRouter.consumers = averageOf(namespace.all, 'Consumer');
+}
+
+/** Producers or consumers for each router that is on a node of this side. */
+function averageOf(nodes: readonly NodeCandidate[], side: Side): number {
+  let routers = 0;
+  let carried = 0;
+  for (const { role, load, unseen } of nodes) {
+    if (role !== 'Both' && role !== side) continue;
+    routers += load.routers - unseen;
+    carried += side === 'Producer' ? load.producers : load.consumers;
   }
-  averageRouter.producers = sum.producers / Math.max(1, sum.routers);
-  averageRouter.consumers = sum.consumers / Math.max(1, sum.routers);
+  return carried / Math.max(1, routers);
 }
