@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { isConditionTrue } from '../common/resources/conditions.ts';
-import type { KubernetesObject } from '../common/resources/types.ts';
+import type { KubernetesObject, MediaWorker } from '../common/resources/types.ts';
 import type { NodeStatus } from '../common/wire/media-node.ts';
 import { formatKey, type Pod, type Reader } from './cluster.ts';
 import type { OperatorDeps } from './deps.ts';
@@ -10,7 +10,7 @@ import { RoomMemory } from './rooms/memory.ts';
 import { createOrphanCollector } from './rooms/orphans.ts';
 import { createRoomReconcile } from './rooms/reconcile.ts';
 import { createController, type Controller } from './runtime/controller.ts';
-import { poolOf } from './workers/labels.ts';
+import { finalizer, poolOf } from './workers/labels.ts';
 import { PortAllocator } from './workers/ports.ts';
 import { createWorkerReconcile } from './workers/reconcile.ts';
 
@@ -75,9 +75,9 @@ function wire(wiring: Wiring): (() => void)[] {
       // What was placed before counts from the start, even before the room's own turn.
       if (type === 'ADDED') ledger.set(formatKey(object.metadata), object.status?.placements ?? []);
     }),
-    watchWanted(cluster.rooms, (key) => rooms.enqueue(key)),
-    watchWanted(cluster.workers, (key, { metadata }) => {
-      pools.enqueue(key);
+    watchPart(cluster.rooms, wantedOf, (key) => rooms.enqueue(key)),
+    watchPart(cluster.workers, wantedOf, (key) => pools.enqueue(key)),
+    watchPart(cluster.workers, placementPartOf, (_, { metadata }) => {
       for (const room of cluster.rooms.list())
         if (room.metadata.namespace === metadata.namespace) rooms.enqueue(formatKey(room.metadata));
     }),
@@ -89,20 +89,44 @@ function wire(wiring: Wiring): (() => void)[] {
   ];
 }
 
-/** Calls back where what is wanted of an object changed; changes of status alone, mostly our own, are left out. */
-function watchWanted<T extends KubernetesObject>(
+interface Wanted {
+  finalizers: string[];
+  [part: string]: unknown;
+}
+
+/** What is wanted of an object; its status, mostly our own, is left out. */
+const wantedOf = ({ metadata }: KubernetesObject): Wanted => {
+  const { uid, generation, labels, finalizers = [] } = metadata;
+  return { uid, generation, labels, finalizers };
+};
+
+/** What of a pool decides about rooms: its other changes, such as of its size, need no look at every room. */
+const placementPartOf = ({ metadata, spec }: MediaWorker): Wanted => {
+  const { uid, labels, deletionTimestamp } = metadata;
+  const { role, capacity, drain } = spec;
+  return { uid, labels, deletionTimestamp, role, capacity, drain, finalizers: [] };
+};
+
+/** The first thing that a reconcile does to a new object, which needs no other one. */
+const onlyGotFinalizer = (before: Wanted | undefined, now: Wanted): boolean =>
+  before !== undefined &&
+  isDeepStrictEqual({ ...before, finalizers: [...before.finalizers, finalizer] }, now);
+
+/** Calls back for new and deleted objects, and where this part of one changed. */
+function watchPart<T extends KubernetesObject>(
   reader: Reader<T>,
+  partOf: (object: T) => Wanted,
   onChange: (key: string, object: T) => void,
 ): () => void {
-  const seen = new Map<string, unknown>();
+  const seen = new Map<string, Wanted>();
   return reader.watch(({ type, object }) => {
     const key = formatKey(object.metadata);
-    const { uid, generation, labels, finalizers } = object.metadata;
-    const wanted = { uid, generation, labels, finalizers };
-    if (type === 'MODIFIED' && isDeepStrictEqual(seen.get(key), wanted)) return;
+    const before = seen.get(key);
+    const now = partOf(object);
     if (type === 'DELETED') seen.delete(key);
-    else seen.set(key, wanted);
-    onChange(key, object);
+    else seen.set(key, now);
+    const isOld = isDeepStrictEqual(before, now) || onlyGotFinalizer(before, now);
+    if (type !== 'MODIFIED' || !isOld) onChange(key, object);
   });
 }
 

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 
 import { ApiError } from '../../common/errors.ts';
+import { currentTraceId } from '../../common/service/trace.ts';
 import { FakeClock } from '../../testing/fake-clock.ts';
 import { createController, type Reconcile } from './controller.ts';
 import { createRuntimeMetrics } from './metrics.ts';
@@ -53,12 +54,31 @@ describe('createController', () => {
       ++runs < 3 ? Promise.reject(new Error('no luck')) : Promise.resolve({}),
     );
     controller.enqueue('a/b');
-    await clock.advance(99);
+    await clock.advance(79);
     expect(runs).toBe(1);
-    await clock.advance(1 + 200);
+    await clock.advance(21);
+    expect(runs).toBe(2);
+    await clock.advance(200);
     expect(runs).toBe(3);
     expect(await count('error')).toBe('2');
     expect(logged.join()).toContain('no luck');
+  });
+
+  it('makes each reconcile a trace of its own', async () => {
+    const traces: (string | undefined)[] = [];
+    const { controller, clock } = makeController(async () => {
+      const before = currentTraceId();
+      await Promise.resolve();
+      traces.push(before, currentTraceId());
+      return {};
+    });
+    controller.enqueue('a/b');
+    controller.enqueue('a/c');
+    await clock.advance(0);
+    expect(traces).toHaveLength(4);
+    expect(traces).not.toContain(undefined);
+    expect(new Set(traces).size).toBe(2);
+    expect(currentTraceId()).toBeUndefined();
   });
 
   it('takes a conflict quietly', async () => {

@@ -21,6 +21,7 @@ function makeQueue(concurrency = 1) {
     name: 'test',
     concurrency,
     backoff: { initialMs: 100, maxMs: 1000 },
+    random: () => 0,
     work: (key) =>
       new Promise((resolve) => {
         started.push(key);
@@ -102,6 +103,30 @@ describe('WorkQueue', () => {
     expect(delays).toEqual([100, 200, 400, 800, 1000, 1000, 100]);
   });
 
+  it('takes keys in the order in which they came, one that was added again while it was worked on last', async () => {
+    const { queue, started, finishAll } = makeQueue();
+    for (const key of ['a', 'b', 'c']) queue.add(key);
+    queue.add('a');
+    await finishAll();
+    expect(started).toEqual(['a', 'b', 'c', 'a']);
+  });
+
+  it('keeps a delay that was asked for while the key was worked on, and a back-off for itself alone', async () => {
+    const { queue, clock, started, finishAll } = makeQueue(2);
+    queue.add('a');
+    queue.addAfter('a', 300);
+    queue.addRateLimited('b');
+    queue.addRateLimited('b');
+    await finishAll();
+    await clock.advance(99);
+    expect(started).toEqual(['a']);
+    await clock.advance(1);
+    await finishAll();
+    await clock.advance(200);
+    expect(started).toEqual(['a', 'b', 'a']);
+    await finishAll();
+  });
+
   it('closes: starts nothing more, and waits for what runs', async () => {
     const { queue, clock, started, finishAll } = makeQueue();
     queue.add('a');
@@ -180,13 +205,26 @@ describe('WorkQueue', () => {
 });
 
 describe('backoffDelay', () => {
+  const config = { initialMs: 3, maxMs: 1000 };
+  const random = fc.double({ min: 0, max: 1, noNaN: true });
+
   it('never exceeds the longest delay, for any number of failures', () => {
     fc.assert(
-      fc.property(fc.nat(), (failures) => {
-        const delay = backoffDelay({ initialMs: 3, maxMs: 1000 }, failures);
-        expect(delay).toBeGreaterThanOrEqual(3);
+      fc.property(fc.nat(), random, (failures, part) => {
+        const delay = backoffDelay(config, failures, part);
+        expect(delay).toBeGreaterThanOrEqual(3 * 0.8);
         expect(delay).toBeLessThanOrEqual(1000);
       }),
     );
+  });
+
+  it('spreads keys that failed at once, each longer than after one failure less', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 7 }), random, random, (failures, one, other) => {
+        const next = backoffDelay(config, failures + 1, one);
+        expect(next).toBeGreaterThan(backoffDelay(config, failures, other));
+      }),
+    );
+    expect(backoffDelay(config, 4, 0.9)).toBeLessThan(backoffDelay(config, 4, 0.1));
   });
 });

@@ -7,8 +7,15 @@ export interface Backoff {
   maxMs: number;
 }
 
-export const backoffDelay = ({ initialMs, maxMs }: Backoff, failures: number): number =>
-  Math.min(maxMs, initialMs * 2 ** Math.min(failures, 30));
+/** Greatest part of a delay that is left out at random. */
+const jitterFactor = 0.2;
+
+/**
+ * The delay after so many failures before, in milliseconds. Many keys fail at once when what they all need is away: `random`,
+ * from 0 to 1, spreads their return.
+ */
+export const backoffDelay = ({ initialMs, maxMs }: Backoff, failures: number, random = 0): number =>
+  Math.min(maxMs, initialMs * 2 ** Math.min(failures, 30)) * (1 - jitterFactor * random);
 
 export interface WorkQueueOptions {
   /** Label of the queue's metrics. */
@@ -20,6 +27,7 @@ export interface WorkQueueOptions {
   work: (key: string) => Promise<void>;
   metrics: RuntimeMetrics;
   clock: Clock;
+  random?: () => number;
 }
 
 /**
@@ -83,7 +91,8 @@ export class WorkQueue {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     this.#options.metrics.queueRetries.inc({ name: this.#options.name });
-    this.addAfter(key, backoffDelay(this.#options.backoff, failures));
+    const { backoff, random = Math.random } = this.#options;
+    this.addAfter(key, backoffDelay(backoff, failures, random()));
   }
 
   /** Ends the key's back-off. */
