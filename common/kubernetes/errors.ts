@@ -53,6 +53,10 @@ export class KubernetesError extends ApiError {
 export const isAlreadyExists = (error: unknown): boolean =>
   error instanceof KubernetesError && error.reason === 'AlreadyExists';
 
+/** Somebody else was faster: not at the name, but at an object that the request has to change, as a quota. */
+export const isConflict = (error: unknown): error is KubernetesError =>
+  error instanceof KubernetesError && error.statusCode === 409 && !isAlreadyExists(error);
+
 /**
  * A ResourceQuota of the namespace is used up. Only the text tells this from a missing permission: both are `Forbidden`,
  * without a cause.

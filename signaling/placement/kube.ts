@@ -1,5 +1,5 @@
 import { KubernetesClient, type KubernetesClientConfig } from '../../common/kubernetes/client.ts';
-import { isQuotaExceeded, KubernetesError } from '../../common/kubernetes/errors.ts';
+import { isConflict, isQuotaExceeded, KubernetesError } from '../../common/kubernetes/errors.ts';
 import type { ListWatch } from '../../common/kubernetes/informer.ts';
 import { collectionPath, objectPath, resourceTypes } from '../../common/kubernetes/paths.ts';
 import { collectionSource } from '../../common/kubernetes/source.ts';
@@ -20,6 +20,9 @@ export interface NewRoom {
   };
   annotations?: Record<string, string>;
 }
+
+/** How often a room is asked for while other API servers change the quota that it counts against. */
+const quotaAttempts = 3;
 
 export interface KubeDeps {
   config: KubernetesClientConfig & { namespace: string };
@@ -42,6 +45,23 @@ export function createKube({ config, logger }: KubeDeps) {
     return items.length > 0;
   }
 
+  async function post({ name, spec, annotations = {} }: NewRoom): Promise<MediaRoom> {
+    const metadata = { name, namespace, annotations };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await client.call<MediaRoom>({
+          method: 'POST',
+          path: roomsPath,
+          // A field that the API server does not know is refused, not left out.
+          query: { fieldValidation: 'Strict' },
+          body: { apiVersion, kind: 'MediaRoom', metadata, spec },
+        });
+      } catch (error) {
+        if (!isConflict(error) || attempt >= quotaAttempts) throw error;
+      }
+    }
+  }
+
   const failed = (error: unknown, what: string, name: string): ApiError => {
     const roomError = toRoomError(error, name);
     if (isRefused(error) && roomError.code === 'room_not_ready')
@@ -56,16 +76,10 @@ export function createKube({ config, logger }: KubeDeps) {
      * @throws {ApiError} `conflict` where the name is taken, `invalid_request` with the fields of a wrong spec,
      *   `quota_exceeded`, `room_not_ready`
      */
-    createRoom: async ({ name, spec, annotations = {} }: NewRoom): Promise<MediaRoom> => {
-      const metadata = { name, namespace, annotations };
+    createRoom: async (room: NewRoom): Promise<MediaRoom> => {
+      const { name } = room;
       try {
-        return await client.call<MediaRoom>({
-          method: 'POST',
-          path: roomsPath,
-          // A field that the API server does not know is refused, not left out.
-          query: { fieldValidation: 'Strict' },
-          body: { apiVersion, kind: 'MediaRoom', metadata, spec },
-        });
+        return await post(room);
       } catch (error) {
         // The quota is looked at before the name: what is used up may have been used by this very room.
         if (isQuotaExceeded(error) && (await exists(name).catch(() => false)))

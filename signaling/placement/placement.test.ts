@@ -6,7 +6,7 @@ import { pino } from 'pino';
 
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { Cleanup } from '../../testing/cleanup.ts';
-import { ApiProxy } from '../../testing/kubernetes/api-proxy.ts';
+import { ApiProxy, refusal } from '../../testing/kubernetes/api-proxy.ts';
 import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
 import { grantRoles, serviceUser } from '../../testing/kubernetes/service-roles.ts';
 import { until } from '../../testing/until.ts';
@@ -207,6 +207,17 @@ describe('placements', () => {
       await until('both to be given up', () => proxy.calls.length >= before + 2, soon);
       proxy.heal();
       await known('one');
+    });
+
+    it('asks again when API servers fight for the namespace’s quota', async () => {
+      await startThere();
+      proxy.inject(refusal(409), /^POST/, 2);
+      await placements.create({ name: 'one', spec: {} });
+      proxy.inject(refusal(409), /^POST/);
+      await expect(placements.create({ name: 'two', spec: {} })).rejects.toMatchObject({
+        code: 'room_not_ready',
+        retryable: true,
+      });
     });
 
     it('lets a join succeed at the next attempt when the answer of its room was lost', async () => {
