@@ -39,6 +39,8 @@ export class FakePods {
   paused = false;
   /** The Kubernetes node that a pod is put on; without one it has none. */
   machineOf: (podName: string) => string | undefined = () => undefined;
+  /** Called with each new node before it takes part. */
+  onStart: (node: FakeNode) => void = () => undefined;
   /** Refuses to make a pod. */
   refuse: (manifest: PodManifest) => Error | undefined = () => undefined;
 
@@ -93,13 +95,15 @@ export class FakePods {
     const env = Object.fromEntries(
       pod.spec.containers[0].env.map(({ name: key, value }) => [key, value]),
     );
-    const node = await new FakeNode({
+    const node = new FakeNode({
       podName: name,
       pool: env['POOL'] ?? '',
       role: env['ROLE'] as NodeRole,
       workers: Number(env['RTC_WORKERS']),
       secret,
-    }).start();
+    });
+    this.onStart(node);
+    await node.start();
     this.nodes.set(name, node);
     this.#update(name, (current) => withPort(current, node.port));
     this.#setRunning(name, 0, true);
@@ -166,11 +170,11 @@ export class FakePods {
 }
 
 function withPort(pod: Pod, port: number): Pod {
-  const [container] = pod.spec.containers;
+  const [container, ...others] = pod.spec.containers;
   const ports = container.ports.map((item) =>
     item.name === apiPortName ? { ...item, containerPort: port } : item,
   );
-  return { ...pod, spec: { ...pod.spec, containers: [{ ...container, ports }] } };
+  return { ...pod, spec: { ...pod.spec, containers: [{ ...container, ports }, ...others] } };
 }
 
 /** The operator's configuration here, where a test sets nothing else. */

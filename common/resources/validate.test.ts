@@ -381,6 +381,9 @@ describe('validateResource', () => {
       network: { mode: 'HostPort', portRange: { start: 20000, end: 29999 } },
       drain: { timeoutSeconds: 300 },
       rooms: { createOnJoin: false },
+      resources: {},
+      podTemplate: { metadata: {}, spec: {} },
+      rollout: { maxSurge: 1 },
     });
   });
 
@@ -390,7 +393,7 @@ describe('validateResource', () => {
       mediaCodecs: [],
       maxPeers: 200,
       producers: { selector: { matchLabels: {} }, routers: 1 },
-      consumers: { selector: { matchLabels: {} }, routers: 1 },
+      consumers: { selector: { matchLabels: {} }, routers: 1, maxRouters: 32 },
       idlePolicy: { action: 'Retain', afterSeconds: 300 },
     });
   });

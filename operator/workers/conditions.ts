@@ -66,7 +66,7 @@ function podsFact({ shortage }: PoolFacts): Fact {
     : { type, status: 'True', reason: 'PodsExist', message: 'every pod that is wanted exists' };
 }
 
-function updatedFact({ worker, shapes, shortage }: PoolFacts): Fact {
+function updatedFact({ worker, shapes, shortage, obstacles }: PoolFacts): Fact {
   const type = 'Updated';
   if (!shapes) {
     const message = shortage?.message ?? 'no pod can be made of spec.podTemplate';
@@ -75,10 +75,11 @@ function updatedFact({ worker, shapes, shortage }: PoolFacts): Fact {
   const { updated, outdated } = shapes;
   const message = `${updated} of ${worker.spec.replicas} nodes have the shape of the spec`;
   if (outdated === 0) return { type, status: 'True', reason: 'AllNodesUpdated', message };
-  return {
-    ...{ type, status: 'False', reason: 'RollingOut' },
-    message: `${message}; ${outdated} old ones are left`,
-  };
+  const progress = `${message}; ${outdated} old ones are left`;
+  const details = shortage?.message ?? describeObstacles(obstacles);
+  return details
+    ? { type, status: 'False', reason: 'RolloutStuck', message: `${progress}; ${details}` }
+    : { type, status: 'False', reason: 'RollingOut', message: progress };
 }
 
 function scalingFacts({ worker, scaling }: PoolFacts): Fact[] {

@@ -32,6 +32,8 @@ function describePods(change: Change): EventNote | undefined {
 
 function describeRollout(change: Change): EventNote | undefined {
   const { before, after } = change;
+  if (after.reason === 'RolloutStuck' && isNews(change))
+    return { type: 'Warning', reason: after.reason, action: 'Rollout', note: after.message };
   // A new pool's first pods are no rollout.
   if (!before || !hasFlipped(change)) return undefined;
   const { message } = after;

@@ -151,7 +151,7 @@ export interface MediaWorkerSpec {
    */
   network: {
     /**
-     * HostPort opens the pod's ports on its Kubernetes node, HostNetwork runs the pod in the node's network, and PodIP uses the pod's own address, for networks where clients reach it.
+     * HostPort opens the pod's ports on its Kubernetes node, HostNetwork runs the pod in the node's network, and PodIP uses the pod's own address, for networks where clients reach it. The first two need a namespace without a Pod Security level that forbids them (privileged). With HostNetwork, pods of one machine share the ports of their pipes, rtc.pipe in their configuration, which portRange must not overlap.
      */
     mode: 'HostPort' | 'HostNetwork' | 'PodIP';
     /**
