@@ -67,13 +67,15 @@ export function startManager(deps: OperatorDeps): Manager {
 }
 
 function wire(wiring: Wiring): (() => void)[] {
-  const { deps, ports, pools, rooms } = wiring;
+  const { deps, memory, ports, pools, rooms } = wiring;
   const { cluster, ledger, monitor } = deps;
   monitor.onChange(nodeListener(wiring));
   return [
     cluster.rooms.watch(({ type, object }) => {
       // What was placed before counts from the start, even before the room's own turn.
-      if (type === 'ADDED') ledger.set(formatKey(object.metadata), object.status?.placements ?? []);
+      const placements = object.status?.placements ?? [];
+      if (type === 'ADDED') ledger.set(formatKey(object.metadata), placements);
+      if (type === 'DELETED') for (const key of memory.wake(placements.length)) rooms.enqueue(key);
     }),
     watchPart(cluster.rooms, wantedOf, (key) => rooms.enqueue(key)),
     watchPart(cluster.workers, wantedOf, (key) => pools.enqueue(key)),
@@ -185,11 +187,19 @@ function onStateChange(
   if (!pod) return;
   pools.enqueue(poolKeyOf(pod));
   for (const key of deps.ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key);
-  if (after?.state === 'Ready') for (const key of memory.waiting) rooms.enqueue(key);
+  if (after?.state === 'Ready')
+    for (const key of memory.wake(placesOf(deps, after))) rooms.enqueue(key);
 }
 
 const isOccupied = (status: NodeStatus | undefined): boolean =>
   status !== undefined && (status.routers.length > 0 || status.load.peers > 0);
+
+/** How many routers the node may have. */
+function placesOf({ cluster }: OperatorDeps, { pod, instance }: ObservedNode): number {
+  const { namespace } = pod.metadata;
+  const pool = cluster.workers.get({ namespace, name: poolOf(pod) });
+  return (pool?.spec.capacity.routersPerWorker ?? 0) * (instance?.status.workers.length ?? 0);
+}
 
 /** Changed figures are written after a while, a lost router is looked at now. */
 function onFigures(

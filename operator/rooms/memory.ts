@@ -64,8 +64,8 @@ export type { RoomNotes };
  */
 export class RoomMemory {
   readonly #rooms = new Map<string, RoomNotes>();
-  /** Keys of rooms that want more routers than there is room for. */
-  readonly waiting = new Set<string>();
+  /** Keys of rooms that want more routers than there is room for, who has waited longest first. */
+  readonly #waiting = new Set<string>();
 
   /** The notes about the room; one that was made anew under the same key begins without any. */
   notesOf(key: string, uid: string): RoomNotes {
@@ -76,10 +76,39 @@ export class RoomMemory {
     return notes;
   }
 
+  /** Notes whether the room waits for a place. One that waits already keeps its turn. */
+  setWaiting(key: string, waits: boolean): void {
+    if (waits) this.#waiting.add(key);
+    else this.#waiting.delete(key);
+  }
+
+  /**
+   * Keys of rooms that may use places that have come free. Each is put last, so that one that can't use them doesn't keep
+   * others from theirs.
+   *
+   * @param places how many there are: more rooms than that need not look
+   */
+  wake(places: number): string[] {
+    const woken: string[] = [];
+    for (const key of this.#waiting) {
+      if (woken.length >= places) break;
+      woken.push(key);
+    }
+    for (const key of woken) {
+      this.#waiting.delete(key);
+      this.#waiting.add(key);
+    }
+    return woken;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Forgets a room that is gone. */
   forget(key: string): void {
     this.#rooms.delete(key);
-    this.waiting.delete(key);
+    this.#waiting.delete(key);
   }
 
   /** How many rooms something is remembered about. */

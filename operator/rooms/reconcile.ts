@@ -43,8 +43,7 @@ export function createRoomReconcile(deps: OperatorDeps, memory: RoomMemory): Rec
     }
     if (await endRoom(context, ttlEnd)) return {};
     const { decision, room: placed, isEmpty, failure } = await placeRoom(context);
-    if (decision.shortfalls.length > 0) memory.waiting.add(key);
-    else memory.waiting.delete(key);
+    memory.setWaiting(key, decision.shortfalls.length > 0);
     const last = { ...context, room: placed };
     if (isEmpty && (await endRoom(last, idleEnd))) return {};
     if (failure) throw failure;
