@@ -40,8 +40,8 @@ export class FakeNode {
   readonly options: FakeNodeOptions;
   instanceId: string = randomUUID();
   readonly routers = new Map<string, RouterStatus>();
-  /** MIME types that each router was made with. */
-  readonly codecs = new Map<string, string[]>();
+  /** What each router was made with. */
+  readonly mediaCodecs = new Map<string, z.output<typeof putRouterRequest>['mediaCodecs']>();
   state: NodeStatus['state'] = 'Ready';
   load: Partial<NodeLoad> = {};
   /** Consumers on each worker. */
@@ -198,10 +198,7 @@ export class FakeNode {
       },
     };
     this.routers.set(routerId, this.routers.get(routerId) ?? fresh);
-    this.codecs.set(
-      routerId,
-      mediaCodecs.map(({ mimeType }) => mimeType),
-    );
+    this.mediaCodecs.set(routerId, mediaCodecs);
     return { routerId, instanceId, workerIndex: 0, rtpCapabilities: {} };
   }
 }

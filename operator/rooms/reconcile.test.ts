@@ -83,8 +83,8 @@ describe('MediaRoom', () => {
     const opus = { kind: 'audio', mimeType: 'audio/opus', clockRate: 48000, channels: 2 };
     world.applyRoom('room', { mediaCodecs: [opus] });
     await readyRoom('room');
-    const made = [...world.pods.nodes.values()].flatMap((node) => [...node.codecs.values()]);
-    expect(made).toEqual([['audio/opus'], ['audio/opus']]);
+    const made = [...world.pods.nodes.values()].flatMap((node) => [...node.mediaCodecs.values()]);
+    expect(made).toMatchObject([[opus], [opus]]);
   });
 
   it('moves what was on a node whose process has ended, and raises the generation', async () => {
