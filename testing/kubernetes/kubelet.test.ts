@@ -31,7 +31,19 @@ beforeEach(async () => {
 
 afterEach(() => kubelets.close());
 
-const createPod = (name: string, port: number): Promise<Pod> =>
+const api = () => ({ name: 'api', containerPort: 7000, protocol: 'TCP' });
+const rtc = (port: number) => ({
+  name: 'rtc',
+  containerPort: port,
+  hostPort: port,
+  protocol: 'UDP',
+});
+const createPod = (
+  name: string,
+  port: number,
+  spec: object = {},
+  ports: object[] = [api(), rtc(port)],
+): Promise<Pod> =>
   plane.client.call({
     method: 'POST',
     path: collectionPath(resourceTypes.pods, namespace),
@@ -40,6 +52,7 @@ const createPod = (name: string, port: number): Promise<Pod> =>
       kind: 'Pod',
       metadata: { name, labels: { [managedByLabel]: managedBy } },
       spec: {
+        ...spec,
         terminationGracePeriodSeconds: 30,
         containers: [
           {
@@ -55,10 +68,7 @@ const createPod = (name: string, port: number): Promise<Pod> =>
               { name: 'ROLE', value: 'Both' },
               { name: 'RTC_WORKERS', value: '1' },
             ],
-            ports: [
-              { name: 'api', containerPort: 7000, protocol: 'TCP' },
-              { name: 'rtc', containerPort: port, hostPort: port, protocol: 'UDP' },
-            ],
+            ports,
           },
         ],
       },
@@ -162,6 +172,42 @@ describe('the kubelets', () => {
     expect(await names()).toEqual(['media-1']);
     await kubelets.recoverNode('lost-a');
     await until('the other pod to go', async () => (await names()).length === 0, soon);
+  });
+
+  it('let the processes of a machine run on whose kubelet alone is dead', async () => {
+    await kubelets.addNode('silent-a');
+    await createPod('media-0', 20_000);
+    await ready('media-0');
+    const { url, instanceId } = kubelets.node('media-0');
+    await kubelets.loseNode('silent-a', { keepRunning: true });
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(isReady(await getPod('media-0'))).toBe(false);
+    await kubelets.recoverNode('silent-a');
+    await ready('media-0');
+    expect(kubelets.node('media-0').instanceId).toBe(instanceId);
+  });
+
+  it('hold back the start of pods, as when an image cannot be pulled', async () => {
+    await kubelets.addNode('hold-a');
+    kubelets.hold();
+    await createPod('media-0', 20_000);
+    await until(
+      'the kubelet to wait for the image',
+      async () =>
+        (await getPod('media-0')).status.containerStatuses?.[0]?.state.waiting?.reason ===
+        'ImagePullBackOff',
+      soon,
+    );
+    kubelets.release();
+    await ready('media-0');
+  });
+
+  it('run a pod of the host network at the address of its machine', async () => {
+    await kubelets.addNode('host-a', { internalIP: '127.9.9.10' });
+    const ports = [{ name: 'api', containerPort: 7000, hostPort: 7000, protocol: 'TCP' }];
+    await createPod('media-0', 7001, { hostNetwork: true }, ports);
+    expect((await ready('media-0')).status.podIP).toBe('127.9.9.10');
+    expect(kubelets.node('media-0').url).toBe('http://127.9.9.10:7000');
   });
 
   it('bring up many pods at a time', async () => {
