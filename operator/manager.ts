@@ -8,6 +8,7 @@ import type { OperatorDeps } from './deps.ts';
 import type { ObservedNode } from './nodes/observe.ts';
 import { RoomMemory } from './rooms/memory.ts';
 import { createOrphanCollector } from './rooms/orphans.ts';
+import { filledRouters } from './rooms/pressure.ts';
 import { createRoomReconcile } from './rooms/reconcile.ts';
 import { createController, type Controller } from './runtime/controller.ts';
 import { finalizer, poolOf } from './workers/labels.ts';
@@ -213,12 +214,24 @@ function onFigures(
   if (isOccupied(old) !== isOccupied(now)) pools.enqueue(poolKeyOf(pod));
   else if (!isDeepStrictEqual(old?.load, now?.load) || old?.routers.length !== now?.routers.length)
     pools.enqueueAfter(poolKeyOf(pod), statusIntervalMs);
-  for (const [routerId, change] of compareRouters(old, now)) {
+  const changes = [
+    ...compareRouters(old, now),
+    ...filledRouters(old, now, fullAt(deps, pod)).map((id): [string, 'filled'] => [id, 'filled']),
+  ];
+  for (const [routerId, change] of changes) {
     const room = deps.ledger.roomOf(routerId);
     if (room === undefined) continue;
     if (change === 'gone') rooms.enqueue(room);
     else rooms.enqueueAfter(room, statusIntervalMs);
   }
+}
+
+/** Consumers of a worker from which a room on it may have to grow. */
+function fullAt({ cluster, config }: OperatorDeps, pod: Pod): number {
+  const { namespace } = pod.metadata;
+  const pool = cluster.workers.get({ namespace, name: poolOf(pod) });
+  const most = pool?.spec.capacity.consumersPerWorker ?? Infinity;
+  return (most * config.rooms.growAtPercent) / 100;
 }
 
 /** Routers that a node listed before and lists no more, or with other numbers of peers. */
