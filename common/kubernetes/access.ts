@@ -6,6 +6,16 @@ const loopback = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:|\/|$)/;
 /** How long one reading of the credentials is used, in milliseconds: tokens rotate in minutes. */
 const credentialsMaxAgeMs = 5_000;
 
+/**
+ * A request of HTTP/1.1 is on the wire when the turn that began it ends, so that a fence that was asked in it holds; one of
+ * HTTP/2 waits for a later turn. And no single connection that goes dead can hold up all watches and writes at once.
+ */
+const withHttp1 = (dispatcher: Dispatcher): Dispatcher =>
+  dispatcher.compose((dispatch) => (options, handler) => {
+    const http1: Dispatcher.DispatchOptions & { allowH2: boolean } = { ...options, allowH2: false };
+    return dispatch(http1, handler);
+  });
+
 /** What a call to the API server carries. */
 export interface Credentials {
   server: string;
@@ -45,7 +55,7 @@ export class Access {
 
   async #read(): Promise<void> {
     const headers: Record<string, string> = {};
-    let dispatcher: Dispatcher | undefined;
+    let dispatcher = undefined as Dispatcher | undefined;
     const context = {
       setHeaderParam: (name: string, value: string) => (headers[name] = value),
       setDispatcher: (made: Dispatcher) => (dispatcher = made),
@@ -54,7 +64,7 @@ export class Access {
       context as unknown as Parameters<KubeConfig['applySecurityAuthentication']>[0],
     );
     // The client makes a new pool of connections each time; the first is kept, so that connections are used again.
-    this.#dispatcher ??= dispatcher;
+    this.#dispatcher ??= dispatcher && withHttp1(dispatcher);
     this.#headers = headers;
     this.#readAt = Date.now();
   }

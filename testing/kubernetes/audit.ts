@@ -8,7 +8,8 @@ import type { ControlPlane } from './control-plane.ts';
 interface AuditEvent {
   verb: string;
   user: { username: string };
-  objectRef?: { resource: string; subresource?: string; apiGroup?: string };
+  requestReceivedTimestamp: string;
+  objectRef?: { resource: string; subresource?: string; apiGroup?: string; name?: string };
   annotations?: Record<string, string>;
 }
 
@@ -34,11 +35,16 @@ const nameOf = (verb: string, resource: string, subresource?: string, group = ''
   return `${verb} ${group === '' ? path : `${path}.${group}`}`;
 };
 
-/** What a user did at the API server so far. */
-export async function readApiUse(plane: ControlPlane, user: string): Promise<ApiUse> {
+/** Everything that was written down so far. */
+export async function readAudit(plane: ControlPlane): Promise<AuditEvent[]> {
   const lines = (await readFile(plane.auditLog, 'utf8')).split('\n');
   // The last one is empty, or not written to its end yet.
-  const events = lines.slice(0, -1).map((line) => JSON.parse(line) as AuditEvent);
+  return lines.slice(0, -1).map((line) => JSON.parse(line) as AuditEvent);
+}
+
+/** What a user did at the API server so far. */
+export async function readApiUse(plane: ControlPlane, user: string): Promise<ApiUse> {
+  const events = await readAudit(plane);
   const named = events.flatMap(({ verb, user: { username }, objectRef, annotations }) => {
     if (username !== user || !objectRef) return [];
     const { resource, subresource, apiGroup } = objectRef;
