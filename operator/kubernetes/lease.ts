@@ -88,8 +88,8 @@ export const soleLeadership: Leadership = {
   close: () => Promise.resolve(),
 };
 
-/** Connections of its own: a renewal must not wait behind other calls, and is not itself subject to the fence. */
-function createClient({ config, metrics }: LeadershipDeps): KubernetesClient {
+/** Connections of its own: a renewal must not wait behind other calls, and has another fence. */
+function createClient({ config, metrics }: LeadershipDeps, fence: () => void): KubernetesClient {
   const { renewDeadlineMs } = config.leaderElection;
   return new KubernetesClient({
     // One attempt that hangs must leave time for another.
@@ -98,6 +98,7 @@ function createClient({ config, metrics }: LeadershipDeps): KubernetesClient {
       requestTimeoutMs: Math.min(config.requestTimeoutMs, Math.ceil(renewDeadlineMs / 2)),
     },
     observe: metrics.observeRequest,
+    fence,
   });
 }
 
@@ -110,9 +111,9 @@ export function startLeadership(deps: LeadershipDeps): Leadership {
   const { config, metrics, clock, logger, onLost } = deps;
   const { leaderElection } = config;
   const { name } = leaderElection;
-  const client = createClient(deps);
+  const client = createClient(deps, () => elector.checkAttempt());
   const namespace = leaderElection.namespace ?? client.namespace ?? 'default';
-  const elector = new LeaderElector({
+  const elector: LeaderElector = new LeaderElector({
     config: leaderElection,
     identity: leaderElection.identity ?? `${hostname()}_${randomUUID()}`,
     leases: createLeaseClient(client, { namespace, name }),

@@ -269,8 +269,10 @@ describe('LeaderElector', () => {
     const elector = make('a', () => clock.now() + stoppedMs);
     await clock.advance(0);
     const writes = leases.writes.length;
+    elector.checkAttempt();
     stoppedMs = 10_000;
     expect(() => elector.fence()).toThrow('does not hold the lease');
+    expect(() => elector.checkAttempt()).toThrow('took too long');
     await clock.advance(2_000);
     expect(lost).toEqual(['a: it was not renewed in time']);
     expect(leases.writes).toHaveLength(writes);

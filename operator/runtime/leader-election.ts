@@ -52,6 +52,7 @@ export class LeaderElector {
   /** When the last renewal that succeeded was sent. */
   #renewedAt = -Infinity;
   #attempt: Promise<void> = Promise.resolve();
+  #attemptAt = -Infinity;
   #cancelNext: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   /** A release was seen while an attempt was under way. */
@@ -83,6 +84,17 @@ export class LeaderElector {
       throw new ApiError('kubernetes_unavailable', 'this operator does not hold the lease');
   }
 
+  /**
+   * Asked right before the Lease itself is written, by what was known when the attempt began.
+   *
+   * @throws {ApiError} `kubernetes_unavailable` when that is too long ago, as after the process was stopped
+   */
+  checkAttempt(): void {
+    const isLate = this.#deps.monotonic() - this.#attemptAt >= this.#deps.config.renewDeadlineMs;
+    if (isLate || (this.#state === 'leading' && !this.#withinDeadline()))
+      throw new ApiError('kubernetes_unavailable', 'the attempt to write the lease took too long');
+  }
+
   /** Looks at the Lease at once: somebody saw it released. */
   poke(): void {
     if (this.#state !== 'standby') return;
@@ -99,6 +111,7 @@ export class LeaderElector {
     this.#end();
     await this.#attempt;
     const { lease } = this.#observed;
+    this.#attemptAt = this.#deps.monotonic();
     if (!wasLeading || lease?.record.holderIdentity !== this.#deps.identity) return;
     try {
       await this.#deps.leases.update(lease, releaseRecord(lease.record, this.#deps.clock.now()));
@@ -124,16 +137,16 @@ export class LeaderElector {
 
   #try(): void {
     this.#again = false;
-    const startedAt = this.#deps.monotonic();
-    this.#attempt = this.#tryOnce().then(() => this.#scheduleNext(startedAt));
+    this.#attemptAt = this.#deps.monotonic();
+    this.#attempt = this.#tryOnce().then(() => this.#scheduleNext());
   }
 
   /** From start to start, so that an attempt that hung leaves time for another before the deadline. */
-  #scheduleNext(startedAt: number): void {
+  #scheduleNext(): void {
     if (this.#isOver()) return;
     const { config, clock, monotonic, random = Math.random } = this.#deps;
     const jitter = this.#state === 'standby' ? 1 + random() * jitterFactor : 1;
-    const pauseMs = config.retryPeriodMs * jitter - (monotonic() - startedAt);
+    const pauseMs = config.retryPeriodMs * jitter - (monotonic() - this.#attemptAt);
     this.#cancelNext();
     this.#cancelNext = clock.schedule(Math.max(0, pauseMs), () => this.#try());
   }
