@@ -41,13 +41,14 @@ export class Writer<T extends HasMeta> {
     this.#deps = deps;
   }
 
-  /** @throws {ApiError} `conflict` where the name is taken; `invalid_request`, `forbidden` */
+  /** @throws {ApiError} `conflict` where the name is taken; `invalid_request`, also for unknown fields; `forbidden` */
   async create(namespace: string, body: object): Promise<T> {
     const { client, fieldManager, type } = this.#deps;
     const answer = await client.call<T>({
       method: 'POST',
       path: collectionPath(type, namespace),
-      query: { fieldManager },
+      // A field that does not exist would be dropped otherwise, with nobody to hear the warning.
+      query: { fieldManager, fieldValidation: 'Strict' },
       body,
     });
     return this.#take(answer);
