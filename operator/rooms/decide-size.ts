@@ -22,7 +22,7 @@ export interface SizeRequest {
   policy: SizePolicy;
 }
 
-export interface SizePolicy {
+interface SizePolicy {
   growAtPercent: number;
   shrinkBelowPercent: number;
   shrinkAfterMs: number;

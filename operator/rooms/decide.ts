@@ -21,7 +21,8 @@ const idsOf = (views: readonly PlacementView[]): Set<string> =>
 function isLost({ placement, lost, node, status }: PlacementView, refusing: ReadonlySet<string>) {
   if (lost) return true;
   if (placement.state !== 'Pending') return false;
-  return refusing.has(placement.instanceId) || (status !== undefined && node?.state !== 'Ready');
+  const takesNone = node?.state === 'Draining' || node?.state === 'Unreachable';
+  return refusing.has(placement.instanceId) || (status !== undefined && takesNone);
 }
 
 function isDrained({ deps, notes, room }: RoomContext, view: PlacementView): boolean {

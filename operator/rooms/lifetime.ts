@@ -2,7 +2,7 @@ import { findCondition } from '../../common/resources/conditions.ts';
 import type { MediaRoom } from '../../common/resources/types.ts';
 
 /** Why a room's time is over, as an Event's reason and note. */
-export interface End {
+interface End {
   reason: 'TTLExpired' | 'IdleTimeout';
   note: string;
 }

@@ -394,6 +394,29 @@ describe('an operator that ends or lags', () => {
     expect(world.reasons()).toHaveLength(1);
   });
 
+  it('does not wait for a silent node that it has not heard of since its start', async () => {
+    await make(1);
+    world.applyRoom('room');
+    world.beforeWrite = (verb) => {
+      if (verb === 'setStatus' && world.placements('room').length > 0)
+        throw new Error('the operator ends here');
+    };
+    await expect(world.settle('room')).rejects.toThrow('ends here');
+    world.beforeWrite = () => undefined;
+    const node = world.node('c-0');
+    node.fault = () => 'hang';
+    await world.close();
+    world.startOperator();
+    await world.poll();
+    const calls = node.calls.length;
+    await expect(world.look('room')).rejects.toThrow('Consumer on c-0: the node does not answer');
+    expect(node.calls).toHaveLength(calls);
+    node.fault = () => undefined;
+    await world.poll();
+    await world.settle('room');
+    expect(world.summary('room')).toEqual(['Consumer c-0 Ready', 'Producer p-0 Ready']);
+  });
+
   it('says which node fails to make a router, once', async () => {
     await make(1);
     world.node('c-0').fault = (method) => (method === 'PUT' ? 'store_unavailable' : undefined);

@@ -88,6 +88,7 @@ export async function ensureRouters(
       const { placement } = view;
       if (!needsRouter(view, context)) return placement;
       try {
+        if (!isReachable(view)) throw new ApiError('node_unavailable', 'the node does not answer');
         await makeRouter(context, placement);
         return { ...placement, state: 'Ready' };
       } catch (error) {

@@ -6,7 +6,7 @@ import { mayRun, type ObservedNode } from '../nodes/observe.ts';
 type RouterStatus = NodeStatus['routers'][number];
 
 /** How a placement is lost: its pod is gone or its process ended, another instance runs there, or the node is given up. */
-export type LossCause = 'gone' | 'restarted' | 'dead';
+type LossCause = 'gone' | 'restarted' | 'dead';
 
 /** What the monitor knows about one placement's node and router. */
 export interface PlacementView {
@@ -59,8 +59,10 @@ export function viewPlacement(
 }
 
 /** Whether a call to the router's node may be answered: one that is known to be silent only holds up other work. */
-export const isReachable = ({ node }: PlacementView): boolean =>
-  node?.state !== 'Unreachable' && node?.state !== 'Dead';
+export function isReachable({ node, status }: PlacementView): boolean {
+  if (!node || node.state === 'Unreachable' || node.state === 'Dead') return false;
+  return status !== undefined || node.misses === 0;
+}
 
 /** A router is empty when its node says so, or says that it isn't there. Of a silent node nothing is known. */
 export const isEmpty = ({ status, router }: PlacementView): boolean =>
