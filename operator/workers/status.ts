@@ -79,6 +79,8 @@ function shapesOf({ worker, nodes, shape }: WorkerStatusInput): PoolFacts['shape
   return { updated, outdated: living.length - updated };
 }
 
+const distinct = (values: string[]): string[] => [...new Set(values)].sort();
+
 const byName = (a: ObservedNode, b: ObservedNode): number =>
   a.pod.metadata.name.localeCompare(b.pod.metadata.name, 'en', { numeric: true });
 
@@ -102,6 +104,8 @@ export function buildWorkerStatus(input: WorkerStatusInput): MediaWorkerStatus {
     rooms: rooms.size,
     peers: nodes.reduce((sum, node) => sum + (node.peers ?? 0), 0),
     loadPercent: coarse(poolLoad(input)),
+    addresses: distinct(nodes.flatMap(({ address }) => address ?? [])),
+    versions: distinct(nodes.flatMap(({ version }) => version ?? [])),
     nodes,
     conditions: buildConditions({ worker, nodes, shortage, obstacles, shapes, scaling }, input.now),
   };
