@@ -176,7 +176,7 @@ export interface PodDisruptionBudget {
     ownerReferences: OwnerReference[];
   };
   spec: {
-    maxUnavailable: number;
+    minAvailable: number;
     selector: { matchLabels: Record<string, string> };
     unhealthyPodEvictionPolicy: 'AlwaysAllow' | 'IfHealthyBudget';
   };

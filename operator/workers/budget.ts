@@ -4,6 +4,13 @@ import type { PodDisruptionBudget } from '../cluster.ts';
 import { record, type PoolContext } from './context.ts';
 import { managedBy, managedByLabel, occupiedLabel, poolLabel } from './labels.ts';
 
+/**
+ * More than there ever are, so that none of the selected pods may be evicted. Of `maxUnavailable: 0` and `100%` Kubernetes
+ * takes the pool's `spec.replicas` for the number of pods: while nodes are replaced or drain there are more than that, and
+ * as many could be evicted with their rooms.
+ */
+const unattainable = 1_000_000;
+
 /** Nodes with rooms may not be evicted before their rooms have moved; empty and broken ones may at any time. */
 export function buildBudget({ metadata, kind }: MediaWorker): PodDisruptionBudget {
   const { name, namespace, uid } = metadata;
@@ -16,7 +23,7 @@ export function buildBudget({ metadata, kind }: MediaWorker): PodDisruptionBudge
       ],
     },
     spec: {
-      maxUnavailable: 0,
+      minAvailable: unattainable,
       selector: { matchLabels: { [poolLabel]: name, [occupiedLabel]: 'true' } },
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
     },

@@ -157,7 +157,7 @@ describe('a disruption budget', () => {
     await readyPool('c');
     const budget = await until('the budget', () => world.budgets.all.get('c'), soon);
     expect(budget.spec).toEqual({
-      maxUnavailable: 0,
+      minAvailable: 1_000_000,
       selector: { matchLabels: { 'kube-sfu.dev/pool': 'c', 'kube-sfu.dev/occupied': 'true' } },
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
     });
