@@ -84,6 +84,21 @@ function parseStatus(text: string): StatusBody {
   }
 }
 
+/** Rejects as soon as the signal is aborted; undici itself looks at it only once there is a connection. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const settled = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true, signal: settled.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    settled.abort();
+  }
+}
+
 /** A failure to reach the API server, as this platform's error. */
 function unreachable(error: unknown, what: string): ApiError {
   if (error instanceof ApiError) return error;
@@ -237,7 +252,7 @@ export class KubernetesClient {
     const startedAt = performance.now();
     let code = '<error>';
     try {
-      const response = await request(urlOf(server, path, query), {
+      const response = request(urlOf(server, path, query), {
         method,
         signal,
         headers: {
@@ -254,8 +269,9 @@ export class KubernetesClient {
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      code = String(response.statusCode);
-      return response;
+      const answered = await orAborted(response, signal);
+      code = String(answered.statusCode);
+      return answered;
     } finally {
       const seconds = (performance.now() - startedAt) / 1000;
       this.#deps.observe?.({ method, host: new URL(server).host, code, seconds });
