@@ -33,6 +33,8 @@ export interface Crowd {
   added(instanceId: string): number;
   /** Active routers that this room has on the instance, the added ones included. */
   ofRoom(instanceId: string): number;
+  /** Whether the room has an active router for the side, the added ones included. */
+  has(side: Side): boolean;
 }
 
 /** Whether the node takes one more router of this room, for these sides, now. */
@@ -44,8 +46,9 @@ export function takesRouter(
 ): boolean {
   const { room, refusing, growBelowPercent = Infinity } = request;
   if (node.state !== 'Ready' || refusing.has(node.instanceId)) return false;
-  // More routers of one room than workers on a node would share a worker: no gain, so it isn't done.
-  if (crowd.ofRoom(node.instanceId) >= node.workers) return false;
+  // More routers of one room than workers on a node would share a worker: no gain, so it isn't done for a side that has one.
+  const isFirst = sides.some((side) => !crowd.has(side));
+  if (!isFirst && crowd.ofRoom(node.instanceId) >= node.workers) return false;
   const added = crowd.added(node.instanceId);
   for (const side of sides)
     if (!fitsSide(node, side, room) || !hasRoom(node, side, added)) return false;

@@ -171,6 +171,19 @@ describe('decidePlacements', () => {
     expect(decidePlacements(makeRequest({ nodes, refusing })).placements[0]?.podName).toBe('b');
   });
 
+  it('gives a side that has no router one on the worker of the other side, where there is no other place', () => {
+    const node = makeNode('a');
+    const full = { ...node, load: { ...node.load, consumers: node.capacity.consumers } };
+    const request = makeRequest({ nodes: [full] });
+    const half = decidePlacements(request);
+    expect(half.placements.map(({ role }) => role)).toEqual(['Producer']);
+    const later = { ...next(request, half), nodes: [node] };
+    expect(decidePlacements(later).placements.map(({ role }) => role)).toEqual([
+      'Producer',
+      'Consumer',
+    ]);
+  });
+
   it('puts two routers of a room on one node only as long as each gets a worker', () => {
     const nodes = [makeNode('a', { workers: 2, role: 'Consumer' })];
     const { placements, shortfalls } = decidePlacements(makeRequest({ nodes, ...makeRoom(0, 3) }));
@@ -234,7 +247,13 @@ describe('decidePlacements, for any nodes and rooms', () => {
           if (here.length === 0) continue;
           expect(node.state).toBe('Ready');
           expect(node.load.routers + here.length).toBeLessThanOrEqual(node.capacity.routers);
-          expect(here.length).toBeLessThanOrEqual(node.workers);
+          // A worker is shared by two routers of the room only where one of them is all that its side has.
+          const isOnly = (['Producer', 'Consumer'] as const).some(
+            (side) =>
+              placements.filter((p) => serves(p, side)).length === 1 &&
+              here.some((p) => serves(p, side)),
+          );
+          expect(here.length).toBeLessThanOrEqual(node.workers + (isOnly ? 1 : 0));
           const { zone } = request.room.consumers.selector.matchLabels;
           if (here.some((p) => serves(p, 'Consumer'))) {
             expect(node.load.consumers).toBeLessThan(node.capacity.consumers);

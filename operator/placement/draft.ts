@@ -37,6 +37,10 @@ export class Draft implements Crowd {
     return this.#ofRoom.get(instanceId) ?? 0;
   }
 
+  has(side: Side): boolean {
+    return this.placements.some((placement) => isActive(placement) && serves(placement, side));
+  }
+
   missing(side: Side): number {
     const active = this.placements.filter((p) => isActive(p) && serves(p, side)).length;
     return Math.max(0, this.#request.wanted[side] - active);
