@@ -162,7 +162,7 @@ export class Recommendations {
   }
 }
 
-export type ScalingLimit = 'TooFewReplicas' | 'TooManyReplicas' | undefined;
+type ScalingLimit = 'TooFewReplicas' | 'TooManyReplicas' | undefined;
 
 export interface ScalingDecision {
   replicas: number;

@@ -22,7 +22,7 @@ function reasonOf(error: ApiError, worker: MediaWorker): string {
   return hasOverrides(worker) ? 'InvalidPodTemplate' : 'InvalidPod';
 }
 
-export const describeRefusal = (error: ApiError, worker: MediaWorker): Shortage => ({
+const describeRefusal = (error: ApiError, worker: MediaWorker): Shortage => ({
   reason: reasonOf(error, worker),
   message: error instanceof KubernetesError ? error.detail : error.message,
 });

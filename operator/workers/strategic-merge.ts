@@ -4,7 +4,7 @@
  */
 import { ApiError } from '../../common/errors.ts';
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = Record<string, Json>;
 
 /** Which lists of a map are merged by which key of their items, and what the items have themselves. */

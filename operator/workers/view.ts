@@ -34,7 +34,7 @@ export function isUpdated(pod: Pod, worker: MediaWorker, shape: string | undefin
 }
 
 /** What is known of a pod. */
-export interface PodFacts {
+interface PodFacts {
   pod: Pod;
   worker: MediaWorker;
   node: ObservedNode | undefined;
