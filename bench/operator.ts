@@ -8,7 +8,7 @@ import type { KubernetesClient } from '../common/kubernetes/client.ts';
 import { collectionPath, objectPath, resourceTypes } from '../common/kubernetes/paths.ts';
 import { apiVersion, type MediaWorker } from '../common/resources/types.ts';
 import { startControlPlane, type ControlPlane } from '../testing/kubernetes/control-plane.ts';
-import { OperatorProcess, total, type Metrics } from './operator-process.ts';
+import { OperatorProcess, total, type Metrics } from '../testing/kubernetes/operator-process.ts';
 
 export interface OperatorBench {
   /** Rooms of each round; each has a control plane of its own. */
@@ -209,7 +209,12 @@ export async function measureOperator({
     const secret = randomBytes(32).toString('hex');
     const kubeconfig = controlPlane.kubeconfig();
     const machines = await startMachines(kubeconfig, secret, nodes);
-    const start = () => OperatorProcess.start({ dir: controlPlane.dir, kubeconfig, secret });
+    const config = {
+      log: { level: 'warn' },
+      serviceAuth: { secret },
+      kubernetes: { kubeconfig, leaderElection: { namespace } },
+    };
+    const start = () => OperatorProcess.start({ dir: controlPlane.dir, config });
     try {
       results.push(await measureRound({ controlPlane, rooms, nodes, start, say }));
     } finally {

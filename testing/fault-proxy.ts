@@ -54,6 +54,8 @@ function refuse(response: ServerResponse, { status, headers = {}, body }: Refusa
 export class FaultProxy {
   /** Since the last healing, as `METHOD /path`. */
   calls: string[] = [];
+  /** Connections that were refused since the last healing. */
+  refusedConnections = 0;
   url = '';
   target = '';
   readonly #options: FaultProxyOptions;
@@ -66,7 +68,9 @@ export class FaultProxy {
     this.#options = options;
     this.#agent = options.ca ? new Agent({ ca: options.ca, keepAlive: true }) : undefined;
     this.#server.on('connection', (socket: Socket) => {
-      if (this.#cut) socket.destroy();
+      if (!this.#cut) return;
+      this.refusedConnections += 1;
+      socket.destroy();
     });
   }
 
@@ -92,6 +96,7 @@ export class FaultProxy {
     this.#cut = false;
     this.#rules = [];
     this.calls = [];
+    this.refusedConnections = 0;
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,10 @@ const reconcileBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 interface QueueView {
   depth(): number;
+  /** Keys that are added later. */
+  delayed(): number;
+  /** Keys whose back-off has not ended. */
+  failing(): number;
   /** When each key that is worked on was started, in milliseconds since the epoch. */
   activeSince(): number[];
 }
@@ -38,6 +42,16 @@ function watchQueues(registry: Registry, now: () => number): RuntimeMetrics['wat
   };
   const seconds = (since: number): number => (now() - since) / 1000;
   gauge('workqueue_depth', 'Keys that wait in the work queue.', (view) => view.depth());
+  gauge(
+    'kube_sfu_operator_queue_delayed_keys',
+    'Keys that are to be looked at later, after a failure or since nothing is to be done before.',
+    (view) => view.delayed(),
+  );
+  gauge(
+    'kube_sfu_operator_queue_failing_keys',
+    'Keys whose last reconcile failed, or met a conflict, and is repeated with a back-off.',
+    (view) => view.failing(),
+  );
   gauge(
     'workqueue_unfinished_work_seconds',
     'Sum of the time that the keys now worked on have taken so far.',

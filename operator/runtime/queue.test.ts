@@ -160,6 +160,25 @@ describe('WorkQueue', () => {
     expect(after).toContain('workqueue_work_duration_seconds_count{name="test"} 3');
   });
 
+  it('shows the keys that come later, and those that fail until they are forgotten', async () => {
+    const { queue, clock, registry, finishAll } = makeQueue();
+    const shown = async (): Promise<string[]> =>
+      (await registry.metrics())
+        .split('\n')
+        .filter((line) => /^kube_sfu_operator_queue_(delayed|failing)_keys/.test(line))
+        .map((line) => line.slice(line.lastIndexOf(' ') + 1));
+    queue.addRateLimited('a');
+    queue.addAfter('b', 500);
+    expect(await shown()).toEqual(['2', '1']);
+    await clock.advance(100);
+    expect(await shown()).toEqual(['1', '1']);
+    queue.forget('a');
+    await finishAll();
+    expect(await shown()).toEqual(['1', '0']);
+    await queue.close();
+    expect(await shown()).toEqual(['0', '0']);
+  });
+
   it('under any sequence of adds, ends and waits: one run a key, bounded concurrency, nothing lost', async () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd');
     const step = fc.oneof(

@@ -50,6 +50,8 @@ export class WorkQueue {
     this.#options = options;
     options.metrics.watchQueue(options.name, {
       depth: () => this.#waiting.size,
+      delayed: () => this.#delayed.size,
+      failing: () => this.#failures.size,
       activeSince: () => [...this.#active.values()],
     });
   }

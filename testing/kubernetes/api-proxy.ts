@@ -37,6 +37,12 @@ export interface ErrorShare {
   seed: number;
 }
 
+export interface LostShare {
+  /** Of all writes, between 0 and 1. */
+  share: number;
+  seed: number;
+}
+
 const isWatch = ({ path }: Call): boolean => /[?&]watch=(true|1)(&|$)/.test(path);
 const collectionOf = ({ path }: Call): string => path.replace(/\?.*/, '');
 
@@ -93,7 +99,7 @@ export class ApiProxy {
   readonly #listed = new Set<string>();
   #resets: NodeJS.Timeout | undefined;
   #delayMs = 0;
-  #fail: () => Fault | undefined = () => undefined;
+  #fail: (call: Call) => Fault | undefined = () => undefined;
   #stalled = false;
 
   private constructor(controlPlane: ControlPlane) {
@@ -119,6 +125,11 @@ export class ApiProxy {
   /** Since the last healing, as `METHOD /path?query`. */
   get calls(): readonly string[] {
     return this.#proxy.calls;
+  }
+
+  /** How often somebody has asked since the last healing: calls, and connections that were refused. */
+  get attempts(): number {
+    return this.#proxy.calls.length + this.#proxy.refusedConnections;
   }
 
   get openWatches(): number {
@@ -158,6 +169,15 @@ export class ApiProxy {
         : undefined;
   }
 
+  /** Loses the answers to a share of all writes after the server acted, by a reset or by silence. */
+  loseAnswers({ share, seed }: LostShare): void {
+    const random = createRandom(seed);
+    this.#fail = ({ method }) => {
+      if (method === 'GET' || random() >= share) return undefined;
+      return random() < 0.5 ? 'drop' : 'hang';
+    };
+  }
+
   /** Cuts every open watch in the middle of its stream; with a time, again and again after it. */
   resetWatches(everyMs?: number): void {
     for (const watch of this.#watches) watch.reset();
@@ -166,9 +186,13 @@ export class ApiProxy {
     this.#resets = setInterval(() => this.resetWatches(), everyMs);
   }
 
-  /** Lets open and new watches fall silent without an end. */
-  stallWatches(): void {
-    this.#stalled = true;
+  /**
+   * Lets open and new watches fall silent without an end.
+   *
+   * @param options.open the open ones alone, as when a firewall forgets their connections: nothing heals them
+   */
+  stallWatches({ open = false } = {}): void {
+    this.#stalled ||= !open;
     for (const watch of this.#watches) watch.stall();
   }
 
@@ -196,7 +220,7 @@ export class ApiProxy {
 
   async #decide(call: Call): Promise<Fault | undefined> {
     if (this.#delayMs > 0) await sleep(this.#delayMs);
-    const fault = this.#fail();
+    const fault = this.#fail(call);
     if (fault !== undefined || call.method !== 'GET') return fault;
     const path = collectionOf(call);
     if (isWatch(call)) return this.#expired.has(path) ? refusal(410) : undefined;
