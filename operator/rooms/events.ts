@@ -1,9 +1,9 @@
 import { findCondition } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaRoomStatus, Placement } from '../../common/resources/types.ts';
-import type { EventNote } from '../cluster.ts';
 import type { DrainCause } from '../placement/types.ts';
 import type { ConsumerRouter } from './decide-size.ts';
 import type { RoomDecision } from './decide.ts';
+import type { RoomEvent } from './reasons.ts';
 import type { PlacementView } from './view.ts';
 
 /** Events of a room: what was decided, each with the reason that a person would ask for. */
@@ -27,13 +27,13 @@ const usage = (routers: readonly ConsumerRouter[]): string =>
   routers.map(({ fullPercent }) => `${Math.round(fullPercent)} %`).join(', ');
 
 /** What a decision has done, once it is written down. */
-export function buildDecisionEvents(room: MediaRoom, decision: RoomDecision): EventNote[] {
+export function buildDecisionEvents(room: MediaRoom, decision: RoomDecision): RoomEvent[] {
   const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
   const added = decision.placements.filter(({ routerId }) => !known.has(routerId));
   return [...lostEvents(decision.lost), ...drainEvents(decision), ...placedEvents(decision, added)];
 }
 
-function lostEvents(lost: readonly PlacementView[]): EventNote[] {
+function lostEvents(lost: readonly PlacementView[]): RoomEvent[] {
   if (lost.length === 0) return [];
   const notes = lost.map(
     ({ placement, lost: cause }) =>
@@ -42,7 +42,7 @@ function lostEvents(lost: readonly PlacementView[]): EventNote[] {
   return [{ type: 'Warning', reason: 'RouterLost', action: 'Replace', note: notes.join('; ') }];
 }
 
-function drainEvents({ draining, placements, sizing }: RoomDecision): EventNote[] {
+function drainEvents({ draining, placements, sizing }: RoomDecision): RoomEvent[] {
   if (draining.size === 0) return [];
   const leaving = placements.filter(({ routerId }) => draining.has(routerId));
   if (sizing.decision.change === 'shrink') return [shrunkEvent(sizing, leaving)];
@@ -56,7 +56,7 @@ function drainEvents({ draining, placements, sizing }: RoomDecision): EventNote[
 function shrunkEvent(
   { decision, routers }: RoomDecision['sizing'],
   leaving: readonly Placement[],
-): EventNote {
+): RoomEvent {
   const gone = new Set(leaving.map(({ routerId }) => routerId));
   const rest = routers.filter(({ routerId }) => !gone.has(routerId));
   return {
@@ -72,7 +72,7 @@ function shrunkEvent(
 function placedEvents(
   { sizing, shortfalls, generation }: RoomDecision,
   added: readonly Placement[],
-): EventNote[] {
+): RoomEvent[] {
   if (added.length === 0) return [];
   if (sizing.decision.change !== 'grow' || shortfalls.length > 0)
     return [
@@ -100,10 +100,10 @@ function placedEvents(
 export function buildClosedEvents(
   closed: readonly Placement[],
   overdue: ReadonlySet<string>,
-): EventNote[] {
+): RoomEvent[] {
   const late = closed.filter(({ routerId }) => overdue.has(routerId));
   const empty = closed.filter(({ routerId }) => !overdue.has(routerId));
-  const event = (type: EventNote['type'], note: string): EventNote => ({
+  const event = (type: RoomEvent['type'], note: string): RoomEvent => ({
     ...{ type, note, reason: 'RouterClosed', action: 'CloseRouters' },
   });
   return [
@@ -114,20 +114,22 @@ export function buildClosedEvents(
   ];
 }
 
+const lacks = ['InsufficientCapacity', 'CannotGrow'] as const;
+
 /** What the room lacks, when that was not so before. */
 export function buildStatusEvents(
   before: MediaRoomStatus | undefined,
   after: MediaRoomStatus,
   failure: string | undefined,
-): EventNote[] {
-  const messageOf = (status: MediaRoomStatus | undefined, type: string, reasons: string[]) => {
-    const found = findCondition(status?.conditions, type);
-    return found && reasons.includes(found.reason) ? found : undefined;
-  };
-  const events: EventNote[] = [];
-  const lack = messageOf(after, 'Placed', ['InsufficientCapacity', 'CannotGrow']);
-  if (lack && lack.reason !== findCondition(before?.conditions, 'Placed')?.reason)
-    events.push({ type: 'Warning', reason: lack.reason, action: 'Place', note: lack.message });
+): RoomEvent[] {
+  const placed = findCondition(after.conditions, 'Placed');
+  const wasPlaced = findCondition(before?.conditions, 'Placed');
+  const events: RoomEvent[] = lacks
+    .filter((reason) => placed?.reason === reason && wasPlaced?.reason !== reason)
+    .map((reason) => ({
+      ...{ type: 'Warning', reason, action: 'Place' },
+      note: placed?.message ?? '',
+    }));
   if (failure !== undefined && findCondition(before?.conditions, 'Ready')?.message !== failure)
     events.push({ type: 'Warning', reason: 'RouterFailed', action: 'MakeRouters', note: failure });
   return events;

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import type { MediaRoom, MediaRoomStatus, Placement } from '../../common/resources/types.ts';
-import { formatKey, parseKey, type EventNote } from '../cluster.ts';
+import { formatKey, parseKey } from '../cluster.ts';
 import type { OperatorDeps } from '../deps.ts';
 import { CandidateCache } from '../nodes/candidates.ts';
 import { maxPlacements } from '../placement/decide.ts';
 import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
 import { finalizer } from '../workers/labels.ts';
-import { viewPlacements, type RoomContext } from './context.ts';
+import { announce, viewPlacements, type RoomContext } from './context.ts';
 import { decideRoom, type RoomDecision } from './decide.ts';
 import { buildClosedEvents, buildDecisionEvents, buildStatusEvents } from './events.ts';
 import { finalizeRoom } from './finalize.ts';
@@ -98,10 +98,6 @@ async function record(context: RoomContext, decision: RoomDecision): Promise<Med
   return writeStatus(context, buildStatus(context, decision, { placements, failure: undefined }));
 }
 
-function announce({ deps, room }: RoomContext, events: readonly EventNote[]): void {
-  for (const event of events) deps.cluster.events.record(room, event);
-}
-
 function noteDecision(context: RoomContext, decision: RoomDecision): void {
   const { deps, room } = context;
   const { metrics, logger } = deps;
@@ -161,12 +157,13 @@ async function writeStatus(
 }
 
 /** Deletes a room whose time is over. @returns whether it was */
-async function endRoom({ deps, room }: RoomContext, endOf: EndOf): Promise<boolean> {
+async function endRoom(context: RoomContext, endOf: EndOf): Promise<boolean> {
+  const { deps, room } = context;
   const end = endOf(room, deps.clock.now());
   if (!end) return false;
   await deps.cluster.rooms.delete(room);
   deps.logger.info({ room: formatKey(room.metadata), reason: end.reason }, 'deleted a room');
-  deps.cluster.events.record(room, { ...end, type: 'Normal', action: 'Delete' });
+  announce(context, [{ ...end, type: 'Normal', action: 'Delete' }]);
   return true;
 }
 

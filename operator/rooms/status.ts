@@ -7,6 +7,7 @@ import type {
 } from '../../common/resources/types.ts';
 import { isActive } from '../placement/draft.ts';
 import type { Shortfall } from '../placement/types.ts';
+import { roomStatusOf, type RoomConditionType, type RoomReason } from './reasons.ts';
 
 export interface RoomStatusInput {
   room: MediaRoom;
@@ -20,7 +21,13 @@ export interface RoomStatusInput {
   now: Date;
 }
 
-type Fact = Pick<Condition, 'status' | 'reason' | 'message'>;
+type Fact = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+const factOf = <T extends RoomConditionType>(
+  type: T,
+  reason: RoomReason<T>,
+  message: string,
+): Fact => ({ type, status: roomStatusOf(type, reason), reason, message });
 
 const serves = (placements: readonly Placement[], side: 'Producer' | 'Consumer'): boolean =>
   placements.some(({ role, state }) => state === 'Ready' && (role === side || role === 'Both'));
@@ -34,37 +41,32 @@ const isShort = ({ spec }: MediaRoom, { side, placed }: Shortfall): boolean =>
 
 function placedFact({ shortfalls, placements, room }: RoomStatusInput): Fact {
   const short = shortfalls.filter((shortfall) => isShort(room, shortfall));
-  if (short.length > 0)
-    return { status: 'False', reason: 'InsufficientCapacity', message: textOf(short) };
-  if (shortfalls.length > 0)
-    return {
-      status: 'True',
-      reason: 'CannotGrow',
-      message: `the consumer routers are full, and there is no place for one more. ${textOf(shortfalls)}`,
-    };
+  if (short.length > 0) return factOf('Placed', 'InsufficientCapacity', textOf(short));
+  if (shortfalls.length > 0) {
+    const text = 'the consumer routers are full, and there is no place for one more';
+    return factOf('Placed', 'CannotGrow', `${text}. ${textOf(shortfalls)}`);
+  }
   const draining = placements.filter(({ state }) => state === 'Draining').length;
-  const message = draining > 0 ? `${draining} routers are draining` : '';
-  return { status: 'True', reason: 'RoutersPlaced', message };
+  return factOf('Placed', 'RoutersPlaced', draining > 0 ? `${draining} routers are draining` : '');
 }
 
 function readyFact({ placements, shortfalls, failure }: RoomStatusInput): Fact {
   const ready = placements.filter(({ state }) => state === 'Ready').length;
-  if (serves(placements, 'Producer') && serves(placements, 'Consumer')) {
-    const message = failure ?? `${ready} of ${placements.length} routers are ready`;
-    return { status: 'True', reason: 'RoutersReady', message };
-  }
-  if (failure !== undefined) return { status: 'False', reason: 'RoutersFailed', message: failure };
-  if (shortfalls.length > 0)
-    return { status: 'False', reason: 'InsufficientCapacity', message: textOf(shortfalls) };
-  return { status: 'False', reason: 'RoutersPending', message: 'its routers are being made' };
+  if (serves(placements, 'Producer') && serves(placements, 'Consumer'))
+    return factOf(
+      'Ready',
+      'RoutersReady',
+      failure ?? `${ready} of ${placements.length} routers are ready`,
+    );
+  if (failure !== undefined) return factOf('Ready', 'RoutersFailed', failure);
+  if (shortfalls.length > 0) return factOf('Ready', 'InsufficientCapacity', textOf(shortfalls));
+  return factOf('Ready', 'RoutersPending', 'its routers are being made');
 }
 
 /** What is not known leaves the condition as it was, so that an unreachable node doesn't restart the idle time. */
 function idleFact({ peers, room }: RoomStatusInput): Fact | undefined {
   if (peers === undefined) return findCondition(room.status?.conditions, 'Idle');
-  return peers === 0
-    ? { status: 'True', reason: 'NoPeers', message: '' }
-    : { status: 'False', reason: 'PeersPresent', message: '' };
+  return factOf('Idle', peers === 0 ? 'NoPeers' : 'PeersPresent', '');
 }
 
 const namesOf = (names: readonly string[]): string[] => [...new Set(names)].sort();
@@ -73,15 +75,10 @@ const namesOf = (names: readonly string[]): string[] => [...new Set(names)].sort
 export function buildRoomStatus(input: RoomStatusInput): MediaRoomStatus {
   const { room, placements, generation, now } = input;
   const observedGeneration = room.metadata.generation;
-  const idle = idleFact(input);
-  const facts: [string, Fact | undefined][] = [
-    ['Ready', readyFact(input)],
-    ['Placed', placedFact(input)],
-    ['Idle', idle],
-  ];
-  const conditions = facts.reduce<Condition[]>((list, [type, fact]) => {
+  const facts = [readyFact(input), placedFact(input), idleFact(input)];
+  const conditions = facts.reduce<Condition[]>((list, fact) => {
     if (!fact) return list;
-    const { status, reason, message } = fact;
+    const { type, status, reason, message } = fact;
     return setCondition(list, { type, status, observedGeneration, reason, message }, now);
   }, room.status?.conditions ?? []);
   const active = placements.filter(isActive);

@@ -43,8 +43,8 @@ interface Case {
   want: Partial<Condition> | undefined;
 }
 
-const shortage = { reason: 'Forbidden', message: 'pods are forbidden' };
-const pullFailure = { reason: 'ImagePullBackOff', message: 'no such image' };
+const shortage = { reason: 'Forbidden' as const, message: 'pods are forbidden' };
+const pullFailure = { reason: 'ImagePullBackOff' as const, message: 'no such image' };
 
 const cases: Case[] = [
   {

@@ -1,12 +1,17 @@
 import { setCondition } from '../../common/resources/conditions.ts';
 import type { Condition, MediaWorker, MediaWorkerNode } from '../../common/resources/types.ts';
 import type { ScalingDecision } from './autoscale.ts';
+import {
+  poolStatusOf,
+  type PoolConditionType,
+  type PoolReason,
+  type ShortageReason,
+} from './reasons.ts';
 import type { Obstacle } from './stuck.ts';
 
 /** Why pods that are wanted do not exist. */
 export interface Shortage {
-  /** One CamelCase word. */
-  reason: string;
+  reason: ShortageReason;
   message: string;
 }
 
@@ -25,6 +30,12 @@ export interface PoolFacts {
 
 type Fact = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>;
 
+const factOf = <T extends PoolConditionType>(
+  type: T,
+  reason: PoolReason<T>,
+  message: string,
+): Fact => ({ type, status: poolStatusOf(type, reason), reason: reason as string, message });
+
 /** How many pods a message names. */
 const namedPods = 3;
 
@@ -38,84 +49,66 @@ function describeObstacles(obstacles: PoolFacts['obstacles']): string {
 }
 
 function readyFact({ worker, nodes, shortage, obstacles }: PoolFacts): Fact {
-  const type = 'Ready';
   const { replicas } = worker.spec;
   const ready = nodes.filter(({ state }) => state === 'Ready').length;
   const count = `${ready} of ${replicas} nodes are ready`;
-  const no = (reason: string, message: string): Fact => ({
-    type,
-    status: 'False',
-    reason,
-    message,
-  });
-  if (worker.metadata.deletionTimestamp) return no('Deleting', `${nodes.length} nodes are left`);
-  if (ready >= replicas) return { type, status: 'True', reason: 'AllNodesReady', message: count };
-  if (shortage) return no(shortage.reason, `${count}; ${shortage.message}`);
+  if (worker.metadata.deletionTimestamp)
+    return factOf('Ready', 'Deleting', `${nodes.length} nodes are left`);
+  if (ready >= replicas) return factOf('Ready', 'AllNodesReady', count);
+  if (shortage) return factOf('Ready', shortage.reason, `${count}; ${shortage.message}`);
   const [first] = obstacles.values();
-  if (first) return no(first.reason, `${count}; ${describeObstacles(obstacles)}`);
+  if (first) return factOf('Ready', first.reason, `${count}; ${describeObstacles(obstacles)}`);
   const silent = nodes.filter(({ state }) => state === 'Unreachable' || state === 'Dead');
-  if (silent.length === 0) return no('NodesStarting', count);
+  if (silent.length === 0) return factOf('Ready', 'NodesStarting', count);
   const names = silent.slice(0, namedPods).map(({ podName }) => podName);
-  return no('NodesUnreachable', `${count}; no answer from ${names.join(', ')}`);
+  return factOf('Ready', 'NodesUnreachable', `${count}; no answer from ${names.join(', ')}`);
 }
 
-function podsFact({ shortage }: PoolFacts): Fact {
-  const type = 'PodsCreated';
-  return shortage
-    ? { type, status: 'False', ...shortage }
-    : { type, status: 'True', reason: 'PodsExist', message: 'every pod that is wanted exists' };
-}
+const podsFact = ({ shortage }: PoolFacts): Fact =>
+  shortage
+    ? factOf('PodsCreated', shortage.reason, shortage.message)
+    : factOf('PodsCreated', 'PodsExist', 'every pod that is wanted exists');
 
 function updatedFact({ worker, shapes, shortage, obstacles }: PoolFacts): Fact {
-  const type = 'Updated';
   if (!shapes) {
     const message = shortage?.message ?? 'no pod can be made of spec.podTemplate';
-    return { type, status: 'Unknown', reason: 'InvalidPodTemplate', message };
+    return factOf('Updated', 'InvalidPodTemplate', message);
   }
   const { updated, outdated } = shapes;
   const message = `${updated} of ${worker.spec.replicas} nodes have the shape of the spec`;
-  if (outdated === 0) return { type, status: 'True', reason: 'AllNodesUpdated', message };
+  if (outdated === 0) return factOf('Updated', 'AllNodesUpdated', message);
   const progress = `${message}; ${outdated} old ones are left`;
   const details = shortage?.message ?? describeObstacles(obstacles);
   return details
-    ? { type, status: 'False', reason: 'RolloutStuck', message: `${progress}; ${details}` }
-    : { type, status: 'False', reason: 'RollingOut', message: progress };
+    ? factOf('Updated', 'RolloutStuck', `${progress}; ${details}`)
+    : factOf('Updated', 'RollingOut', progress);
 }
 
 function scalingFacts({ worker, scaling }: PoolFacts): Fact[] {
   const { autoscaling, replicas } = worker.spec;
   if (!autoscaling) return [];
-  if (replicas === 0 || !scaling) {
-    const isOff = replicas === 0;
-    const reason = isOff ? 'ScalingDisabled' : 'NotLookedYet';
-    const message = isOff ? 'spec.replicas is 0' : 'the load has not been looked at yet';
-    return [{ type: 'ScalingActive', status: isOff ? 'False' : 'Unknown', reason, message }];
-  }
+  if (replicas === 0) return [factOf('ScalingActive', 'ScalingDisabled', 'spec.replicas is 0')];
+  if (!scaling)
+    return [factOf('ScalingActive', 'NotLookedYet', 'the load has not been looked at yet')];
   return [activeFact(scaling), limitedFact(scaling, autoscaling)];
 }
 
-const activeFact = ({ active }: ScalingDecision): Fact => ({
-  type: 'ScalingActive',
-  ...(active
-    ? { status: 'True', reason: 'LoadKnown', message: 'spec.replicas follows the load' }
-    : { status: 'False', reason: 'LoadUnknown', message: 'no node says how loaded it is' }),
-});
+const activeFact = ({ active }: ScalingDecision): Fact =>
+  active
+    ? factOf('ScalingActive', 'LoadKnown', 'spec.replicas follows the load')
+    : factOf('ScalingActive', 'LoadUnknown', 'no node says how loaded it is');
 
 function limitedFact(
   { limit }: ScalingDecision,
   { minReplicas, maxReplicas }: NonNullable<MediaWorker['spec']['autoscaling']>,
 ): Fact {
-  const type = 'ScalingLimited';
-  if (!limit)
-    return {
-      ...{ type, status: 'False', reason: 'WithinBounds' },
-      message: `the load asks for ${minReplicas} to ${maxReplicas} nodes`,
-    };
-  const message =
-    limit === 'TooManyReplicas'
-      ? `the load asks for more than spec.autoscaling.maxReplicas ${maxReplicas}`
-      : `the load asks for fewer than spec.autoscaling.minReplicas ${minReplicas}`;
-  return { type, status: 'True', reason: limit, message };
+  const texts = {
+    WithinBounds: `the load asks for ${minReplicas} to ${maxReplicas} nodes`,
+    TooManyReplicas: `the load asks for more than spec.autoscaling.maxReplicas ${maxReplicas}`,
+    TooFewReplicas: `the load asks for fewer than spec.autoscaling.minReplicas ${minReplicas}`,
+  };
+  const reason = limit ?? 'WithinBounds';
+  return factOf('ScalingLimited', reason, texts[reason]);
 }
 
 /** The pool's conditions; those that no longer apply go. */

@@ -1,8 +1,9 @@
 import type { MediaWorker } from '../../common/resources/types.ts';
-import type { EventNote, Pod } from '../cluster.ts';
+import type { Pod } from '../cluster.ts';
 import type { OperatorDeps } from '../deps.ts';
 import type { PoolMemory } from './memory.ts';
 import type { PortAllocator } from './ports.ts';
+import type { PoolEvent } from './reasons.ts';
 
 /** One look at a pool. */
 export interface PoolContext {
@@ -23,5 +24,5 @@ export const podsOf = ({ deps, worker }: PoolContext): Pod[] =>
 export const foreignPodsOf = ({ deps, worker }: PoolContext): Pod[] =>
   deps.cluster.pods.listOfPool(worker.metadata).filter((pod) => !isOwnedBy(pod, worker));
 
-export const record = ({ deps, worker }: PoolContext, event: EventNote): void =>
+export const record = ({ deps, worker }: PoolContext, event: PoolEvent): void =>
   deps.cluster.events.record(worker, event);

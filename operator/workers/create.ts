@@ -8,6 +8,7 @@ import type { Shortage } from './conditions.ts';
 import { record, type PoolContext } from './context.ts';
 import { podName } from './labels.ts';
 import { formatBlock } from './ports.ts';
+import type { ShortageReason } from './reasons.ts';
 
 /** Answers that say that the pod was not made, and will not be as it is. */
 const refusals = ['invalid_request', 'forbidden', 'not_found', 'payload_too_large'] as const;
@@ -15,7 +16,7 @@ const refusals = ['invalid_request', 'forbidden', 'not_found', 'payload_too_larg
 const hasOverrides = ({ spec: { podTemplate } }: MediaWorker): boolean =>
   [podTemplate.spec, podTemplate.metadata].some((part) => Object.keys(part).length > 0);
 
-function reasonOf(error: ApiError, worker: MediaWorker): string {
+function reasonOf(error: ApiError, worker: MediaWorker): ShortageReason {
   if (isQuotaExceeded(error)) return 'QuotaExceeded';
   if (error.code === 'forbidden') return 'Forbidden';
   if (error.code === 'not_found') return 'NotFound';

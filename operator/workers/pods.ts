@@ -1,8 +1,9 @@
 import { messageOf } from '../../common/errors.ts';
-import type { EventNote, Pod } from '../cluster.ts';
+import type { Pod } from '../cluster.ts';
 import { podsOf, record, type PoolContext } from './context.ts';
 import type { DrainCause, PodsDecision, RemoveCause } from './decide-pods.ts';
 import { drainingSince, drainingSinceAnnotation, occupiedLabel } from './labels.ts';
+import type { PoolEvent } from './reasons.ts';
 
 const drainCauses: Record<DrainCause, string> = {
   Outdated: 'the pool has another shape now',
@@ -79,29 +80,33 @@ export async function removePods(
   }
 }
 
-function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): EventNote {
+function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): PoolEvent {
   const { deps, worker } = context;
   const { name } = pod.metadata;
   const { reason, message } = pod.status;
   const misses = deps.monitor.get(pod.metadata)?.misses ?? 0;
   const load = loadOf(context, pod);
   const seconds = worker.spec.drain.timeoutSeconds;
-  const notes: Record<RemoveCause, Omit<EventNote, 'action'>> = {
-    Drained: { type: 'Normal', reason: 'PodRemoved', note: `removed ${name}: it is empty` },
+  const action = 'DeletePod';
+  const events: Record<RemoveCause, PoolEvent> = {
+    Drained: {
+      ...{ type: 'Normal', reason: 'PodRemoved', action },
+      note: `removed ${name}: it is empty`,
+    },
     DrainTimedOut: {
-      ...{ type: 'Warning', reason: 'DrainTimedOut' },
+      ...{ type: 'Warning', reason: 'DrainTimedOut', action },
       note: `removed ${name} after ${seconds} s of draining, with ${load}`,
     },
     Dead: {
-      ...{ type: 'Warning', reason: 'NodeDead' },
+      ...{ type: 'Warning', reason: 'NodeDead', action },
       note: `removed ${name}: it has not answered ${misses} times in a row; ${load}`,
     },
     Failed: {
-      ...{ type: 'Warning', reason: 'PodFailed' },
+      ...{ type: 'Warning', reason: 'PodFailed', action },
       note: `removed ${name}: it has ended (${[reason ?? pod.status.phase, message].filter(Boolean).join(': ')})`,
     },
   };
-  return { ...notes[cause], action: 'DeletePod' };
+  return events[cause];
 }
 
 /** Lets pods go that were deleted and do not end, as on a machine that is cut off. */

@@ -1,9 +1,11 @@
 import type { ContainerStatus, Pod } from '../cluster.ts';
 import type { ObservedNode } from '../nodes/observe.ts';
+import type { GivenReason } from '../reasons.ts';
+import type { ObstacleReason } from './reasons.ts';
 
 /** Why a pod does not come up: one CamelCase word and the details, for a person. */
 export interface Obstacle {
-  reason: string;
+  reason: ObstacleReason;
   message: string;
 }
 
@@ -16,7 +18,7 @@ function waitingOf({ state, name }: ContainerStatus): Obstacle | undefined {
   const { reason, message = '' } = state.waiting ?? {};
   if (reason === undefined || usual.includes(reason)) return undefined;
   return {
-    reason: pullReasons.includes(reason) ? 'ImagePullBackOff' : reason,
+    reason: pullReasons.includes(reason) ? 'ImagePullBackOff' : (reason as GivenReason),
     message: `container ${name ?? ''} waits${message ? `: ${message}` : ''}`,
   };
 }
@@ -25,7 +27,7 @@ function unscheduled({ status }: Pod): Obstacle | undefined {
   const condition = status.conditions?.find(({ type }) => type === 'PodScheduled');
   if (condition?.status !== 'False') return undefined;
   return {
-    reason: condition.reason ?? 'Unschedulable',
+    reason: (condition.reason as GivenReason | undefined) ?? 'Unschedulable',
     message: condition.message ?? 'no machine takes it',
   };
 }

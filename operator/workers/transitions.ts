@@ -1,6 +1,7 @@
 import { findCondition } from '../../common/resources/conditions.ts';
 import type { Condition, MediaWorkerStatus } from '../../common/resources/types.ts';
-import type { EventNote } from '../cluster.ts';
+import type { GivenReason } from '../reasons.ts';
+import type { PoolEvent } from './reasons.ts';
 
 /** Reasons of a pool that is not ready which nobody needs to be told of. */
 const ordinary = ['NodesStarting', 'Deleting'];
@@ -14,26 +15,30 @@ const hasFlipped = ({ before, after }: Change): boolean => before?.status !== af
 const isNews = (change: Change): boolean =>
   hasFlipped(change) || change.before?.reason !== change.after.reason;
 
-function describeReady(change: Change): EventNote | undefined {
+const warningOf = ({ reason, message }: Condition, action: string): PoolEvent => ({
+  ...{ type: 'Warning', action, note: message },
+  reason: reason as GivenReason,
+});
+
+function describeReady(change: Change): PoolEvent | undefined {
   const { reason, message, status } = change.after;
   if (!isNews(change) || ordinary.includes(reason)) return undefined;
   if (status === 'True')
     return hasFlipped(change)
       ? { type: 'Normal', reason: 'Ready', action: 'Observe', note: message }
       : undefined;
-  return { type: 'Warning', reason, action: 'Observe', note: message };
+  return warningOf(change.after, 'Observe');
 }
 
-function describePods(change: Change): EventNote | undefined {
-  const { reason, message, status } = change.after;
-  if (status === 'True' || !isNews(change)) return undefined;
-  return { type: 'Warning', reason, action: 'CreatePods', note: message };
+function describePods(change: Change): PoolEvent | undefined {
+  return change.after.status === 'True' || !isNews(change)
+    ? undefined
+    : warningOf(change.after, 'CreatePods');
 }
 
-function describeRollout(change: Change): EventNote | undefined {
+function describeRollout(change: Change): PoolEvent | undefined {
   const { before, after } = change;
-  if (after.reason === 'RolloutStuck' && isNews(change))
-    return { type: 'Warning', reason: after.reason, action: 'Rollout', note: after.message };
+  if (after.reason === 'RolloutStuck' && isNews(change)) return warningOf(after, 'Rollout');
   // A new pool's first pods are no rollout.
   if (!before || !hasFlipped(change)) return undefined;
   const { message } = after;
@@ -44,7 +49,7 @@ function describeRollout(change: Change): EventNote | undefined {
   return undefined;
 }
 
-const descriptions: Record<string, (change: Change) => EventNote | undefined> = {
+const descriptions: Record<string, (change: Change) => PoolEvent | undefined> = {
   PodsCreated: describePods,
   Updated: describeRollout,
   Ready: describeReady,
@@ -54,7 +59,7 @@ const descriptions: Record<string, (change: Change) => EventNote | undefined> = 
 export function describeTransitions(
   before: MediaWorkerStatus | undefined,
   after: MediaWorkerStatus,
-): EventNote[] {
+): PoolEvent[] {
   const notes = Object.entries(descriptions).flatMap(([type, describe]) => {
     const now = findCondition(after.conditions, type);
     return now
