@@ -24,7 +24,7 @@ export interface RememberedEvent {
   firstAt: number;
   lastAt: number;
   count: number;
-  /** The count that the API server was last told; 0 before the Event is there. */
+  /** The count that the API server was last told, or that was given up; 0 before the first write. */
   written: number;
   queued: boolean;
 }
@@ -104,7 +104,7 @@ export class EventMemory {
   /** Series of which the API server has not heard the last. */
   unwritten(): RememberedEvent[] {
     return [...this.#events.values()].filter(
-      ({ count, written, queued }) => !queued && written > 0 && count > written,
+      ({ count, written, queued }) => !queued && count > written,
     );
   }
 

@@ -83,6 +83,7 @@ export class KubernetesEvents implements EventRecorder {
 
   #enqueue(event: RememberedEvent): void {
     if (this.#queue.length >= this.#deps.config.maxQueue) {
+      event.written = event.count;
       this.#lose('queue_full');
       return;
     }
@@ -93,30 +94,36 @@ export class KubernetesEvents implements EventRecorder {
 
   async #drain(): Promise<void> {
     for (let event = this.#queue[0]; event; event = this.#queue[0]) {
+      // What comes while it is being written is for the next write to tell.
+      event.queued = false;
       const outcome = await this.#write(event);
       if (outcome === 'later' && !this.#closed) {
+        event.queued = true;
         await this.#pause();
         continue;
       }
       if (outcome === 'later') this.#lose('shutdown');
       // At the end nothing may be left to shift.
       if (this.#queue[0] === event) this.#queue.shift();
-      event.queued = false;
     }
   }
 
   async #write(event: RememberedEvent): Promise<'done' | 'later'> {
     const { metrics, logger } = this.#deps;
-    const { count } = event;
+    const { written } = event;
+    event.written = event.count;
     try {
-      const operation = event.written === 0 ? 'create' : 'patch';
+      const operation = written === 0 ? 'create' : 'patch';
       if (operation === 'create') await this.#create(event);
       else await this.#extend(event);
-      event.written = count;
       this.#failures = 0;
       metrics.eventsWritten.inc({ operation });
     } catch (error) {
-      if (mayPass(error)) return 'later';
+      if (mayPass(error)) {
+        event.written = written;
+        return 'later';
+      }
+      // One that was never there is made when the next of its kind comes.
       logger.warn({ reason: messageOf(error), event: event.event.reason }, 'an Event was refused');
       this.#lose('refused');
     }

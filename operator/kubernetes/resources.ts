@@ -16,7 +16,7 @@ import {
   type ResourceClient,
   type WorkerClient,
 } from '../cluster.ts';
-import { containsAll } from './contains.ts';
+import { containsAll, isSame } from './contains.ts';
 import { poolIndex, type Informers, type StoredBudget } from './informers.ts';
 import { readerOf } from './reader.ts';
 import { trimObject, trimPod } from './trim.ts';
@@ -44,12 +44,14 @@ function resourceClient<T extends KubernetesObject<unknown, Status>, Status>(
     setFinalizers: (object, finalizers) =>
       writer.patch(object, { patch: 'merge', body: { metadata: { finalizers } } }),
     // By server-side apply: what a later status leaves out goes, since it was this manager's alone.
-    setStatus: (object, status) =>
-      writer.patch(object, {
-        patch: 'apply',
-        subresource: 'status',
-        body: { apiVersion, kind: deps.kind, status },
-      }),
+    setStatus: async (object, status) =>
+      isSame(object.status, status)
+        ? object
+        : writer.patch(object, {
+            patch: 'apply',
+            subresource: 'status',
+            body: { apiVersion, kind: deps.kind, status },
+          }),
     delete: (object) => writer.delete(object),
   };
 }
