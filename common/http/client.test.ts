@@ -8,6 +8,7 @@ import { ApiError } from '../errors.ts';
 import { httpClientConfig, type HttpClientConfig } from '../service/config.ts';
 import { closeServer, listen } from '../service/http.ts';
 import { withRequestId } from '../service/logger.ts';
+import { withTrace } from '../service/trace.ts';
 import { createServiceMetrics } from '../service/metrics.ts';
 import { createHttpClient, type Call, type HttpClient } from './client.ts';
 
@@ -97,6 +98,39 @@ describe('the HTTP client', () => {
         'request-1',
         undefined,
       ]);
+    });
+
+    it('the trace that it is made in, with a span of its own, and a new trace outside of one', async () => {
+      const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+      const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
+      await withTrace(traceparent, () => client().call(ping()));
+      await client().call(ping());
+      const sent = requests.map(({ headers }) => String(headers['traceparent']).split('-'));
+      expect(sent.map((parts) => parts.map(({ length }) => length))).toEqual([
+        [2, 32, 16, 2],
+        [2, 32, 16, 2],
+      ]);
+      expect(sent[0]?.[1]).toBe(traceId);
+      expect(sent[0]?.[2]).not.toBe('00f067aa0ba902b7');
+      expect(sent[1]?.[1]).not.toBe(traceId);
+    });
+
+    it('nothing that changes something while its fence is closed, before each attempt anew', async () => {
+      let open = 1;
+      const fenced = createHttpClient('media-node', {
+        config: httpClientConfig.parse({ retries: 3, retryBackoffMs: 1 }),
+        metrics,
+        signToken: createServiceTokenSigner({ secret, issuer: 'tests', ttlSeconds: 60 }),
+        fence: () => {
+          if (open-- <= 0) throw new Error('closed');
+        },
+      });
+      handlers = [coded(new ApiError('node_draining', 'x'))];
+      await expect(fenced.call(ping({ method: 'PUT' }))).rejects.toThrow('closed');
+      expect(requests).toHaveLength(1);
+      handlers = [fine];
+      await fenced.call(ping());
+      expect(requests).toHaveLength(2);
     });
 
     it('the headers that it was made with', async () => {

@@ -16,6 +16,7 @@ import {
 } from './http.ts';
 import { currentRequestId } from './logger.ts';
 import { createServiceMetrics } from './metrics.ts';
+import { currentTraceId } from './trace.ts';
 
 const secret = 'a secret of at least 32 bytes, for tests';
 const bodyLimitBytes = 1000;
@@ -75,6 +76,9 @@ describe('the HTTP chassis', () => {
     });
     router.get('/request-id', (ctx) => {
       ctx.body = { requestId: currentRequestId() };
+    });
+    router.get('/trace-id', (ctx) => {
+      ctx.body = { traceId: currentTraceId() };
     });
     router.get('/throws/:what', () => {
       throw new Error('the password is 1234');
@@ -215,6 +219,14 @@ describe('the HTTP chassis', () => {
   });
 
   describe('gives each request an id', () => {
+    it('goes on with the caller’s trace, and begins one where there is none', async () => {
+      const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+      const given = await get('/trace-id', { traceparent: `00-${traceId}-00f067aa0ba902b7-01` });
+      expect(await given.json()).toEqual({ traceId });
+      const none = (await (await get('/trace-id')).json()) as { traceId: string };
+      expect(none.traceId).toMatch(/^[0-9a-f]{32}$/);
+    });
+
     it('which is the one that it came with, here and at whatever the request does', async () => {
       const response = await get('/request-id', { 'x-request-id': 'caller-1.a_B' });
       expect(response.headers.get('x-request-id')).toBe('caller-1.a_B');

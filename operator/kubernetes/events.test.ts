@@ -190,6 +190,16 @@ describe('KubernetesEvents', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('takes one that is there already for written: an answer was lost', async () => {
+    const { events, clock, metric, fail } = makeRecorder();
+    const failures = [new ApiError('timed_out', 'no answer'), new ApiError('conflict', 'exists')];
+    fail(() => failures.shift());
+    events.record(object('a'), placed);
+    await clock.advance(1000);
+    expect(failures).toEqual([]);
+    expect(await metric('lost')).toEqual([]);
+  });
+
   it('drops what is refused and goes on', async () => {
     const { events, summary, metric, fail } = makeRecorder();
     let refusals = 1;

@@ -123,6 +123,8 @@ export class KubernetesEvents implements EventRecorder {
         event.written = written;
         return 'later';
       }
+      // The answer to the attempt before was lost.
+      if (written === 0 && isApiError(error, 'conflict')) return 'done';
       // One that was never there is made when the next of its kind comes.
       logger.warn({ reason: messageOf(error), event: event.event.reason }, 'an Event was refused');
       this.#lose('refused');

@@ -158,6 +158,8 @@ describe('two operators', () => {
     await start('operator-b', longLease);
     await applyPool('first');
     await untilWritten('first');
+    // What belongs to one reconcile can be found together.
+    expect(running.get('operator-a')?.output).toMatch(/"traceId":"[0-9a-f]{32}"/);
     expect(await end('operator-a', 'SIGTERM')).toBe(0);
     await applyPool('second');
     expect(await untilWritten('second')).toEqual(['operator-b']);
