@@ -40,7 +40,7 @@ export interface Change<T> {
   deleted: boolean;
 }
 
-export interface InformerTiming {
+interface InformerTiming {
   /** After how long everything is listed anew even if watches seem well, in milliseconds. */
   relistMs: number;
   /** First pause after a failed list or watch, in milliseconds; doubles, with jitter. */
@@ -69,7 +69,7 @@ export interface InformerOptions<T> {
 /** The API no longer has the history since the version that the watch asked for. */
 class ExpiredError extends Error {}
 
-export const keyOf = ({ namespace, name }: ObjectRef): string =>
+const keyOf = ({ namespace, name }: ObjectRef): string =>
   namespace === undefined ? name : `${namespace}/${name}`;
 
 /** Whether one resource version is later than another: both are decimal numbers of any length. */

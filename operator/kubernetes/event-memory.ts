@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../../common/resources/types.ts';
 import type { EventNote } from '../cluster.ts';
 import type { EventsConfig } from '../config.ts';
 
-export const noteLimitBytes = 1024;
+const noteLimitBytes = 1024;
 
 /** The object that an Event is about. */
 export interface Regarding {

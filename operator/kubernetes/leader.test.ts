@@ -159,7 +159,8 @@ describe('two operators', () => {
     await applyPool('first');
     await untilWritten('first');
     // What belongs to one reconcile can be found together.
-    expect(running.get('operator-a')?.output).toMatch(/"traceId":"[0-9a-f]{32}"/);
+    const hasTrace = () => /"traceId":"[0-9a-f]{32}"/.test(running.get('operator-a')?.output ?? '');
+    await until('a line of a reconcile', hasTrace, soon);
     expect(await end('operator-a', 'SIGTERM')).toBe(0);
     await applyPool('second');
     expect(await untilWritten('second')).toEqual(['operator-b']);
