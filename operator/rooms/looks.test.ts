@@ -327,7 +327,7 @@ describe('a room that is deleted', () => {
     expect(world.hasRoom('room')).toBe(false);
     expect(world.events.at(-1)).toMatchObject({
       ...{ type: 'Warning', reason: 'RoutersAbandoned' },
-      note: expect.stringMatching(/gave up after 10000 ms on closing room-c0-g1-\w+ on c-0/),
+      note: expect.stringMatching(/gave up after 10 s on closing room-c0-g1-\w+ on c-0/),
     });
   });
 
