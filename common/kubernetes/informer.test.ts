@@ -166,6 +166,22 @@ describe('Informer', () => {
     expect(ends).toEqual(['expired']);
   });
 
+  it('lists more and more rarely while one watch after the other expires', async () => {
+    make({ backoffMaxMs: 10_000 });
+    const pauses: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      const watch = await answer(5 + 10 * i, []);
+      watch.emit({ type: 'ADDED', object: thing('a', 6 + 10 * i) });
+      const expiredAt = performance.now();
+      watch.emit({ type: 'ERROR', object: { code: 410 } });
+      await until('a list', () => script.lists.length > 0);
+      pauses.push(performance.now() - expiredAt);
+    }
+    // At least half of what it has grown to: 1 ms after the first, 128 ms after the eighth.
+    expect(pauses.at(-1)).toBeGreaterThanOrEqual(60);
+    expect(ends).toHaveLength(8);
+  });
+
   it('survives failing lists and serves what it knows meanwhile', async () => {
     make();
     const watch = await answer(5, [thing('a', 3)]);

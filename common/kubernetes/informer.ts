@@ -91,6 +91,8 @@ export class Informer<T extends HasMeta> {
   /** What was taken from answers to our writes since the last list was asked for. */
   readonly #accepted = new Set<string>();
   #failures = 0;
+  /** Watches in a row that soon ended by an expired version. */
+  #expiries = 0;
   #running: Promise<void> | undefined;
   #markSynced: () => void = () => undefined;
   #synced = false;
@@ -171,7 +173,7 @@ export class Informer<T extends HasMeta> {
       } catch (error) {
         if (this.#stopped()) return;
         // An expired history is the API's ordinary way to ask for a new list.
-        if (!(error instanceof ExpiredError)) await this.#pause(error);
+        if (!(error instanceof ExpiredError)) await this.#pause(error, this.#failures++);
       }
     }
   }
@@ -218,24 +220,25 @@ export class Informer<T extends HasMeta> {
     }
     if (expired) {
       observer?.watchEnded('expired');
-      // A server that answers every watch so must not be asked in a tight loop.
-      if (version === from) await this.#pause(new Error('the watch is refused: version expired'));
+      // A list is dear: a server that lets one watch after the other expire must not be asked for one again and again.
+      if (!this.#hasLasted(begun))
+        await this.#pause(new Error('the version has expired'), this.#expiries++);
       throw new ExpiredError();
     }
-    if (version === from && !this.#hasLasted(begun)) await this.#pause(undefined);
+    if (version === from && !this.#hasLasted(begun)) await this.#pause(undefined, this.#failures++);
     return version;
   }
 
   async #noteBroken(error: unknown, begun: number): Promise<void> {
     this.#options.observer?.watchEnded('error');
     if (this.#hasLasted(begun)) this.#options.logger.debug({ err: error }, 'a watch ended');
-    else await this.#pause(error);
+    else await this.#pause(error, this.#failures++);
   }
 
   /** Whether a watch went on for so long that the next one needs no pause before it. */
   #hasLasted(begun: number): boolean {
     const lasted = Date.now() - begun >= this.#options.timing.backoffMaxMs;
-    if (lasted) this.#failures = 0;
+    if (lasted) this.#failures = this.#expiries = 0;
     return lasted || this.#stopped();
   }
 
@@ -331,10 +334,10 @@ export class Informer<T extends HasMeta> {
   }
 
   /** Waits longer after each failure in a row, with jitter so that replicas don't come back all at once. */
-  async #pause(error: unknown): Promise<void> {
+  async #pause(error: unknown, failuresBefore: number): Promise<void> {
     const { timing, logger, what } = this.#options;
-    const longest = Math.min(timing.backoffMaxMs, timing.backoffMinMs * 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, 20);
+    const grown = timing.backoffMinMs * 2 ** Math.min(failuresBefore, 20);
+    const longest = Math.min(timing.backoffMaxMs, grown);
     const pauseMs = Math.round(longest * (0.5 + Math.random() / 2));
     if (error !== undefined)
       logger.warn(

@@ -64,6 +64,27 @@ describe('createController', () => {
     expect(logged.join()).toContain('no luck');
   });
 
+  it('does not cut a back-off short for what can wait, but for what can not', async () => {
+    let runs = 0;
+    const { controller, clock } = makeController(() =>
+      ++runs < 4 ? Promise.reject(new Error('no luck')) : Promise.resolve({}),
+    );
+    controller.enqueue('a/b');
+    await clock.advance(300);
+    expect(runs).toBe(3);
+    for (let i = 0; i < 20; i++) {
+      controller.enqueueAfter('a/b', 5);
+      await clock.advance(10);
+    }
+    expect(runs).toBe(3);
+    controller.enqueue('a/b');
+    await clock.advance(0);
+    expect(runs).toBe(4);
+    controller.enqueueAfter('a/b', 5);
+    await clock.advance(5);
+    expect(runs).toBe(5);
+  });
+
   it('makes each reconcile a trace of its own', async () => {
     const traces: (string | undefined)[] = [];
     const { controller, clock } = makeController(async () => {

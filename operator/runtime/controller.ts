@@ -28,6 +28,10 @@ export interface RuntimeDeps {
 
 export interface Controller {
   enqueue(key: string): void;
+  /**
+   * For what can wait. It never cuts a back-off short: what changes all the time would otherwise make as many calls to an API
+   * server that is away as to one that is there.
+   */
   enqueueAfter(key: string, ms: number): void;
   close(): Promise<void>;
 }
@@ -78,7 +82,9 @@ export function createController(options: ControllerOptions, deps: RuntimeDeps):
   const queue = new WorkQueue({ name, concurrency, backoff, work, metrics, clock });
   return {
     enqueue: (key) => queue.add(key),
-    enqueueAfter: (key, ms) => queue.addAfter(key, ms),
+    enqueueAfter(key, ms) {
+      if (!queue.isBackingOff(key)) queue.addAfter(key, ms);
+    },
     close: () => queue.close(),
   };
 }

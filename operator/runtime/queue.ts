@@ -88,6 +88,11 @@ export class WorkQueue {
     this.#delayed.set(key, { at, cancel });
   }
 
+  /** Whether the key has failed and waits for its time. */
+  isBackingOff(key: string): boolean {
+    return this.#failures.has(key) && this.#delayed.has(key);
+  }
+
   /** Adds the key after a delay that doubles with each call until {@link forget}. */
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0;
