@@ -1,5 +1,5 @@
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -182,6 +182,23 @@ describe('KubernetesClient', () => {
       code: 'kubernetes_unavailable',
     });
     await none.close();
+  });
+
+  it('goes on by a kubeconfig that was away or broken for a while', async () => {
+    const file = path.join(controlPlane.dir, 'changing');
+    const text = await readFile(kubeconfig, 'utf8');
+    await writeFile(file, text.replaceAll(/https:\/\/127\.0\.0\.1:\d+/g, 'https://127.0.0.1:1'));
+    const changing = makeClient({ config: { ...config, kubeconfig: file } });
+    const call = () => changing.call({ method: 'GET', path: base });
+    const unavailable = { code: 'kubernetes_unavailable' };
+    await expect(call()).rejects.toMatchObject(unavailable);
+    await rm(file);
+    await expect(call()).rejects.toMatchObject(unavailable);
+    await writeFile(file, 'clusters: [');
+    await expect(call()).rejects.toMatchObject(unavailable);
+    await writeFile(file, text);
+    await call();
+    await changing.close();
   });
 
   it('observes each request', async () => {

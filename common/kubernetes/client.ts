@@ -1,5 +1,6 @@
 import { getGlobalDispatcher, request, type Dispatcher } from 'undici';
 
+import { withDeadline } from '../deadline.ts';
 import { ApiError, messageOf } from '../errors.ts';
 import { currentTraceparent } from '../service/trace.ts';
 import { loadAccess, type Access, type Credentials } from './access.ts';
@@ -144,15 +145,20 @@ export class KubernetesClient {
 
   async call<T>(call: KubernetesCall): Promise<T> {
     const what = `${call.method} ${call.path}`;
-    const timeout = AbortSignal.timeout(this.#deps.config.requestTimeoutMs);
-    const signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
-    return this.#use(what, async (credentials) => {
-      const response = await this.#send(credentials, call, signal);
-      const text = await response.body.text();
-      if (response.statusCode >= 300)
-        throw new KubernetesError(response.statusCode, parseStatus(text), what);
-      return JSON.parse(text) as T;
-    });
+    const { requestTimeoutMs } = this.#deps.config;
+    const work = (credentials: Credentials): Promise<T> =>
+      withDeadline(
+        requestTimeoutMs,
+        async (signal) => {
+          const response = await this.#send(credentials, call, signal);
+          const text = await response.body.text();
+          if (response.statusCode >= 300)
+            throw new KubernetesError(response.statusCode, parseStatus(text), what);
+          return JSON.parse(text) as T;
+        },
+        call.signal,
+      );
+    return this.#use(what, work);
   }
 
   /** All objects of a collection, page by page. */
@@ -185,7 +191,6 @@ export class KubernetesClient {
   ): Promise<void> {
     const { watchTimeoutMs, watchStallMs } = this.#deps.config;
     const what = `watch ${path}`;
-    const stalled = AbortSignal.timeout(watchTimeoutMs + watchStallMs);
     const call: KubernetesCall = {
       method: 'GET',
       path,
@@ -196,8 +201,8 @@ export class KubernetesClient {
         timeoutSeconds: Math.ceil(watchTimeoutMs / 1000),
       },
     };
-    await this.#use(what, async (credentials) => {
-      const response = await this.#send(credentials, call, AbortSignal.any([signal, stalled]));
+    const follow = async (credentials: Credentials, live: AbortSignal): Promise<void> => {
+      const response = await this.#send(credentials, call, live);
       if (response.statusCode >= 300)
         throw new KubernetesError(
           response.statusCode,
@@ -206,7 +211,11 @@ export class KubernetesClient {
         );
       for await (const line of splitLines(response.body))
         onEvent(JSON.parse(line) as WatchEvent<T>);
-    });
+    };
+    const stalledAfterMs = watchTimeoutMs + watchStallMs;
+    await this.#use(what, (credentials) =>
+      withDeadline(stalledAfterMs, (live) => follow(credentials, live), signal),
+    );
   }
 
   async close(): Promise<void> {
@@ -214,8 +223,9 @@ export class KubernetesClient {
   }
 
   async #use<T>(what: string, work: (credentials: Credentials) => Promise<T>): Promise<T> {
-    const used = this.#current();
+    let used = this.#access;
     try {
+      used = this.#current();
       return await work(await used.credentials());
     } catch (error) {
       if (used === this.#access && mayBeStale(error)) this.#stale = true;
