@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 
 import type { ServiceAudience } from '../auth/service-token.ts';
+import { withDeadline } from '../deadline.ts';
 import {
   ApiError,
   isApiError,
   isErrorCode,
   messageOf,
   type ErrorBody,
-  type ErrorCode,
 } from '../errors.ts';
 import type { HttpClientConfig } from '../service/config.ts';
 import { currentRequestId, requestIdHeader } from '../service/logger.ts';
@@ -112,23 +112,26 @@ export function createHttpClient(
     if (call.body !== undefined) headers['content-type'] = 'application/json';
     if (call.method !== 'GET') fence?.();
     const end = metrics.httpClientDuration.startTimer({ target: audience, route: call.route });
-    let code: ErrorCode | number = 'node_unavailable';
-    try {
+    const outcome: { code: string; answered: boolean } = { code: '', answered: false };
+    const exchange = async (signal: AbortSignal): Promise<z.output<T>> => {
       const response = await fetch(url, {
         method: call.method,
         headers,
-        signal: AbortSignal.timeout(call.timeoutMs ?? config.timeoutMs),
+        signal,
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       });
-      code = response.status;
+      Object.assign(outcome, { code: String(response.status), answered: true });
       if (!response.ok) throw await errorOf(response, call);
       return answerOf(await response.text(), call);
+    };
+    try {
+      return await withDeadline(call.timeoutMs ?? config.timeoutMs, exchange);
     } catch (error) {
       const apiError = error instanceof ApiError ? error : unreachable(error, call);
-      if (typeof code === 'string') code = apiError.code;
+      if (!outcome.answered) outcome.code = apiError.code;
       throw apiError;
     } finally {
-      end({ code: String(code) });
+      end({ code: outcome.code });
     }
   }
 
