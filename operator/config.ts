@@ -116,7 +116,7 @@ export const operatorConfig = z
       .prefault({}),
     reconcile: z
       .strictObject({
-        roomConcurrency: count(8, 'rooms worked on at a time'),
+        roomConcurrency: count(32, 'rooms worked on at a time'),
         poolConcurrency: count(2, 'pools worked on at a time'),
         backoff: backoff(500, 30_000, 'a failed reconcile'),
         resyncMs: ms(60_000, 'longest time between two looks at an object'),

@@ -10,6 +10,7 @@ import {
   apiPortOf,
   blockOf,
   blockSize,
+  countBlocks,
   fitsPool,
   formatBlock,
   mediaBlockOf,
@@ -37,6 +38,30 @@ const makePod = (name: string, block: PortBlock): Pod =>
       annotations: { [portsAnnotation]: formatBlock(block) },
     },
   }) as unknown as Pod;
+
+describe('countBlocks', () => {
+  it('counts as many as can be allocated one after the other', () => {
+    const anyBlock = fc
+      .record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 8 }) })
+      .map(({ start, size }): PortBlock => ({ start, end: start + size - 1 }));
+    fc.assert(
+      fc.property(
+        fc.array(anyBlock, { maxLength: 10 }),
+        fc.integer({ min: 1, max: 6 }),
+        (taken, size) => {
+          const range = { start: 10, end: 50 };
+          const held = [...taken];
+          let count = 0;
+          for (let next = allocateBlock(range, size, held); next; count++) {
+            held.push(next);
+            next = allocateBlock(range, size, held);
+          }
+          expect(countBlocks(range, size, taken)).toBe(count);
+        },
+      ),
+    );
+  });
+});
 
 describe('allocateBlock', () => {
   it('takes the first ports in a row that nobody holds', () => {

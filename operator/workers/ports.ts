@@ -62,6 +62,19 @@ export function allocateBlock(
   return end <= range.end ? { start, end } : undefined;
 }
 
+/** How many blocks of `size` ports the range has besides those that are taken. */
+export function countBlocks(range: PortBlock, size: number, taken: readonly PortBlock[]): number {
+  let start = range.start;
+  let count = 0;
+  const fitBefore = (end: number): number => Math.max(0, Math.floor((end - start) / size));
+  for (const block of [...taken].sort((a, b) => a.start - b.start)) {
+    if (block.end < start) continue;
+    count += fitBefore(Math.min(block.start, range.end + 1));
+    start = block.end + 1;
+  }
+  return count + fitBefore(range.end + 1);
+}
+
 /** What became of the pod that a block was reserved for: `Unknown` when there was no answer. */
 export type CreateOutcome = 'Created' | 'Refused' | 'Unknown';
 
@@ -141,13 +154,8 @@ export class PortAllocator {
   /** How many more pods of the pool there are ports for, up to a limit. */
   countFree(worker: MediaWorker, limit: number): number {
     this.#expire();
-    const taken = this.#taken();
-    for (let count = 0; count < limit; count++) {
-      const block = allocateBlock(worker.spec.network.portRange, blockSize(worker), taken);
-      if (!block) return count;
-      taken.push(block);
-    }
-    return limit;
+    const free = countBlocks(worker.spec.network.portRange, blockSize(worker), this.#taken());
+    return Math.min(limit, free);
   }
 
   #taken(): PortBlock[] {

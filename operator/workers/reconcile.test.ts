@@ -277,6 +277,21 @@ describe('a pod that the API server refuses', () => {
     await readyPool('c');
   });
 
+  it('is told of also where no pod is to be made of such overrides', async () => {
+    make().start();
+    world.applyPool('c', consumers());
+    await readyPool('c');
+    const podTemplate = { spec: { containers: [{ image: 'x' }] } };
+    world.applyPool('c', consumers({ podTemplate }));
+    const field = 'spec.podTemplate.spec.containers[0].name';
+    expect((await reasonOf('c', 'PodsCreated', 'InvalidPodTemplate')).message).toContain(field);
+    expect(condition('c', 'Updated')?.message).toContain(field);
+    expect(condition('c', 'Ready')?.status).toBe('True');
+    expect(await noted('InvalidPodTemplate')).toContain(field);
+    world.applyPool('c', consumers());
+    await reasonOf('c', 'PodsCreated', 'PodsExist');
+  });
+
   it('does not keep its ports', async () => {
     make();
     let isRefused = true;

@@ -81,8 +81,9 @@ function shapesOf({ worker, nodes, shape }: WorkerStatusInput): PoolFacts['shape
 
 const distinct = (values: string[]): string[] => [...new Set(values)].sort();
 
+const names = new Intl.Collator('en', { numeric: true });
 const byName = (a: ObservedNode, b: ObservedNode): number =>
-  a.pod.metadata.name.localeCompare(b.pod.metadata.name, 'en', { numeric: true });
+  names.compare(a.pod.metadata.name, b.pod.metadata.name);
 
 /** The pool's status from what was observed. */
 export function buildWorkerStatus(input: WorkerStatusInput): MediaWorkerStatus {

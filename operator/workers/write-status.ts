@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { MediaWorkerStatus } from '../../common/resources/types.ts';
+import { isApiError } from '../../common/errors.ts';
+import type { MediaWorker, MediaWorkerStatus } from '../../common/resources/types.ts';
+import type { OperatorConfig } from '../config.ts';
 import { buildCandidates } from '../nodes/candidates.ts';
+import { specHash } from './build-pod.ts';
 import type { Shortage } from './conditions.ts';
 import { podsOf, record, type PoolContext } from './context.ts';
+import { describeRefusal } from './create.ts';
 import { buildWorkerStatus } from './status.ts';
 import { describeTransitions } from './transitions.ts';
 import { shapeOf } from './view.ts';
@@ -18,14 +22,27 @@ const withoutFigures = (status: MediaWorkerStatus): object => ({
   })),
 });
 
+/** Why no pod can be made of the pool's overrides. */
+function problemOf(worker: MediaWorker, config: OperatorConfig['pods']): Shortage | undefined {
+  try {
+    specHash(worker, config);
+    return undefined;
+  } catch (error) {
+    if (isApiError(error, 'invalid_request')) return describeRefusal(error, worker);
+    throw error;
+  }
+}
+
 function build(context: PoolContext, shortage: Shortage | undefined): MediaWorkerStatus {
   const { deps, memory, worker } = context;
   const { cluster, monitor, ledger, clock, config } = deps;
   const nodes = podsOf(context).flatMap((pod) => monitor.get(pod.metadata) ?? []);
+  const shape = shapeOf(worker, config.pods);
   return buildWorkerStatus({
-    ...{ worker, nodes, shortage },
+    ...{ worker, nodes, shape },
+    // Overrides that can't be merged are told of even while no pod is to be made of them.
+    shortage: shortage ?? (shape === undefined ? problemOf(worker, config.pods) : undefined),
     candidates: buildCandidates(nodes, (key) => cluster.workers.get(key), ledger),
-    shape: shapeOf(worker, config.pods),
     scaling: memory.scaling?.last,
     now: new Date(clock.now()),
   });

@@ -127,9 +127,9 @@ export class ApiProxy {
     return this.#proxy.calls;
   }
 
-  /** How often somebody has asked since the last healing: calls, and connections that were refused. */
-  get attempts(): number {
-    return this.#proxy.calls.length + this.#proxy.refusedConnections;
+  /** Connections that were refused since the last healing. */
+  get refusedConnections(): number {
+    return this.#proxy.refusedConnections;
   }
 
   get openWatches(): number {

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -48,6 +47,8 @@ export function parseMetrics(text: string): Metrics {
 /** The operator as it runs on a cluster, in a process of its own. */
 export class OperatorProcess {
   readonly startedAt = performance.now();
+  /** Resolves when it has ended, for whatever reason. */
+  readonly exited: Promise<void>;
   readonly #child: ChildProcess;
   readonly #port: number;
   readonly #inspectorPort: number | undefined;
@@ -55,6 +56,7 @@ export class OperatorProcess {
   peakMemory = 0;
 
   private constructor(child: ChildProcess, port: number, inspectorPort: number | undefined) {
+    this.exited = new Promise((resolve) => child.once('exit', () => resolve()));
     this.#child = child;
     this.#port = port;
     this.#inspectorPort = inspectorPort;
@@ -106,10 +108,9 @@ export class OperatorProcess {
 
   async stop(): Promise<void> {
     if (this.hasEnded) return;
-    const exited = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs);
-    await exited;
+    await this.exited;
     clearTimeout(timer);
   }
 }

@@ -186,10 +186,14 @@ export class KubernetesWorld {
     return this.#list('poddisruptionbudgets');
   }
 
-  /** The Events about an object, the oldest first. */
-  async events(kind: string, name: string): Promise<Event[]> {
+  /** The Events about an object, or about all, the oldest first. */
+  async events(kind?: string, name?: string): Promise<Event[]> {
     const events = await this.#list<Event & { metadata: { creationTimestamp: string } }>('events');
-    return events.filter(({ regarding }) => regarding.kind === kind && regarding.name === name);
+    return events.filter(
+      ({ regarding }) =>
+        (kind === undefined || regarding.kind === kind) &&
+        (name === undefined || regarding.name === name),
+    );
   }
 
   /** Asks for deletion. One that is gone is no error. */
