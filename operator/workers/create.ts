@@ -23,7 +23,7 @@ function reasonOf(error: ApiError, worker: MediaWorker): ShortageReason {
   return hasOverrides(worker) ? 'InvalidPodTemplate' : 'InvalidPod';
 }
 
-const describeRefusal = (error: ApiError, worker: MediaWorker): Shortage => ({
+export const describeRefusal = (error: ApiError, worker: MediaWorker): Shortage => ({
   reason: reasonOf(error, worker),
   message: error instanceof KubernetesError ? error.detail : error.message,
 });
