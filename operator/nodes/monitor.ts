@@ -164,9 +164,10 @@ export class NodeMonitor {
   }
 
   #unlessCutOff(before: ObservedNode, after: ObservedNode): ObservedNode {
-    const gaveUp = before.state !== 'Dead' && after.state === 'Dead' && after.instance;
+    if (before.state === 'Dead' || after.state !== 'Dead') return after;
     const others = this.list().filter((node) => node !== before);
-    return gaveUp && isCutOff([...others, after]) ? { ...after, state: 'Unreachable' } : after;
+    if (!isCutOff(after, others)) return after;
+    return { ...after, state: after.instance ? 'Unreachable' : 'Pending' };
   }
 
   #put(key: string, after: ObservedNode | undefined): void {

@@ -88,11 +88,24 @@ describe('a node', () => {
 });
 
 describe('isCutOff', () => {
-  it('holds only when several nodes had answered and all of them are silent', () => {
-    const gone = silent(answered(), 1);
-    expect(isCutOff([gone, gone])).toBe(true);
-    expect(isCutOff([gone, answered()])).toBe(false);
-    expect(isCutOff([gone])).toBe(false);
-    expect(isCutOff([gone, observePod(makePod(), undefined)])).toBe(false);
+  const gone = silent(answered(), 1);
+  const pod = makePod();
+  const isReady = { type: 'Ready', status: 'True' as const };
+  const ready = { ...pod, status: { ...pod.status, conditions: [isReady] } };
+  const unheard = silent(observePod(makePod(), undefined), 1);
+  const unheardReady = silent(observePod(ready, undefined), 1);
+
+  it('holds for a node that had answered when others had, and all of them are silent', () => {
+    expect(isCutOff(gone, [gone])).toBe(true);
+    expect(isCutOff(gone, [answered()])).toBe(false);
+    expect(isCutOff(gone, [])).toBe(false);
+    expect(isCutOff(gone, [unheard])).toBe(false);
+  });
+
+  it('holds for a node that has not answered yet when none answers, and its pod says that it serves', () => {
+    expect(isCutOff(unheardReady, [])).toBe(true);
+    expect(isCutOff(unheardReady, [unheard, gone])).toBe(true);
+    expect(isCutOff(unheardReady, [answered()])).toBe(false);
+    expect(isCutOff(unheard, [unheardReady])).toBe(false);
   });
 });

@@ -102,10 +102,12 @@ export function observeSilence(
 }
 
 /**
- * When every node has gone silent at once, it is more likely the operator that is cut off: then none is given up by its
- * silence. A lone node has no witness.
+ * Whether it is more likely the operator that is cut off than the node that is gone: when no node answers. Then none is given
+ * up by its silence. Of a node that has not answered this operator yet, as after the operator's start, its pod's own probe is
+ * the witness; a lone node that had answered has none.
  */
-export const isCutOff = (nodes: readonly ObservedNode[]): boolean => {
-  const answered = nodes.filter(({ instance }) => instance !== undefined);
-  return answered.length > 1 && answered.every(({ misses }) => misses > 0);
-};
+export function isCutOff(node: ObservedNode, others: readonly ObservedNode[]): boolean {
+  const answered = [node, ...others].filter(({ instance }) => instance !== undefined);
+  if (answered.some(({ misses }) => misses === 0)) return false;
+  return node.instance ? answered.length > 1 : isPodReady(node.pod);
+}

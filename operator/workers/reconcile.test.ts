@@ -5,6 +5,7 @@ import { KubernetesError } from '../../common/kubernetes/errors.ts';
 import { findCondition, isConditionTrue } from '../../common/resources/conditions.ts';
 import type { Condition } from '../../common/resources/types.ts';
 import { OperatorWorld } from '../../testing/operator-world.ts';
+import { quickConfig } from '../../testing/quick-config.ts';
 import { until } from '../../testing/until.ts';
 import { mediaContainer, type Pod } from '../cluster.ts';
 import { blockOf } from './ports.ts';
@@ -563,6 +564,30 @@ describe('a restart of the operator', () => {
     );
     expect(podNames()).toBe('c-0,c-1');
     expect(statuses).not.toContain('False');
+  });
+});
+
+describe('an operator that starts without a way to its nodes', () => {
+  it('gives none of them up, and finds them as they were once there is one', async () => {
+    make({ nodes: { ...quickConfig.nodes, startTimeoutMs: 100 } }).start();
+    world.applyPool('c', consumers({ replicas: 2 }));
+    await readyPool('c');
+    addRoom('c-0', 2);
+    const uids = () => world.pods.list().map(({ metadata }) => metadata.uid);
+    const before = uids();
+    await world.stopOperator();
+    let asked = 0;
+    for (const node of world.pods.nodes.values())
+      node.fault = () => {
+        asked++;
+        return 'invalid_token';
+      };
+    world.start();
+    await until('many polls to be missed', () => asked > 20, soon);
+    expect(uids()).toEqual(before);
+    for (const node of world.pods.nodes.values()) node.fault = () => undefined;
+    await readyPool('c');
+    expect(uids()).toEqual(before);
   });
 });
 
