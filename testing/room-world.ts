@@ -26,6 +26,7 @@ import { createOperatorMetrics } from '../operator/metrics.ts';
 import { NodeMonitor } from '../operator/nodes/monitor.ts';
 import { PlacementLedger } from '../operator/placement/ledger.ts';
 import { RoomMemory } from '../operator/rooms/memory.ts';
+import { createOrphanCollector } from '../operator/rooms/orphans.ts';
 import { createRoomReconcile } from '../operator/rooms/reconcile.ts';
 import type { Reconcile, ReconcileResult } from '../operator/runtime/controller.ts';
 import { poolLabel } from '../operator/workers/labels.ts';
@@ -240,6 +241,17 @@ export class RoomWorld {
   /** Asks every node for its status once. */
   poll(): Promise<void> {
     return this.monitor.poll();
+  }
+
+  /** Lets the orphan collector look at every node, now and once its grace time is over. */
+  async collectOrphans(): Promise<void> {
+    const collect = createOrphanCollector(this.deps);
+    for (const waitMs of [0, this.config.rooms.orphanGraceMs]) {
+      await this.clock.advance(waitMs);
+      await this.poll();
+      for (const node of this.monitor.list()) collect(node);
+    }
+    await this.clock.advance(0);
   }
 
   /** The reasons of the Events so far, in order. */

@@ -368,22 +368,24 @@ describe('decidePlacements, for any nodes and rooms', () => {
 });
 
 describe('routerId', () => {
-  it('is readable, a path segment of at most 253 characters, and differs by room, role, ordinal and generation', () => {
+  it('is readable, a path segment of at most 253 characters, and differs by room, instance, role, ordinal and generation', () => {
     const room = { name: 'stand-up.team', uid: 'a' };
-    const id = routerId({ room, role: 'Consumer', ordinal: 1, generation: 3 });
+    const name = { room, instanceId: 'i', role: 'Consumer', ordinal: 1, generation: 3 } as const;
+    const id = routerId(name);
     expect(id).toMatch(/^stand-up\.team-c1-g3-[0-9a-f]{8}$/);
     expect(encodeURIComponent(id)).toBe(id);
     const long = { name: 'x'.repeat(253), uid: 'b' };
     expect(
-      routerId({ room: long, role: 'Both', ordinal: 31, generation: 2 ** 53 - 1 }).length,
+      routerId({ ...name, room: long, ordinal: 31, generation: 2 ** 53 - 1 }).length,
     ).toBeLessThanOrEqual(253);
     const ids = [
-      routerId({ room: { ...room, uid: 'other' }, role: 'Consumer', ordinal: 1, generation: 3 }),
-      routerId({ room, role: 'Producer', ordinal: 1, generation: 3 }),
-      routerId({ room, role: 'Consumer', ordinal: 2, generation: 3 }),
-      routerId({ room, role: 'Consumer', ordinal: 1, generation: 4 }),
+      routerId({ ...name, room: { ...room, uid: 'other' } }),
+      routerId({ ...name, instanceId: 'other' }),
+      routerId({ ...name, role: 'Producer' }),
+      routerId({ ...name, ordinal: 2 }),
+      routerId({ ...name, generation: 4 }),
     ];
-    expect(new Set([id, ...ids]).size).toBe(5);
+    expect(new Set([id, ...ids]).size).toBe(6);
   });
 });
 

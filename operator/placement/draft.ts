@@ -48,15 +48,16 @@ export class Draft implements Crowd {
 
   add(node: NodeCandidate, role: NodeRole): void {
     const { room } = this.#request;
+    const { instanceId } = node;
     const generation = this.#generation;
-    addTo(this.#added, node.instanceId);
-    addTo(this.#ofRoom, node.instanceId);
+    addTo(this.#added, instanceId);
+    addTo(this.#ofRoom, instanceId);
     this.placements.push({
-      routerId: routerId({ room, role, ordinal: this.#freeOrdinal(role), generation }),
+      routerId: routerId({ room, instanceId, role, ordinal: this.#freeOrdinal(role), generation }),
       role,
       pool: node.pool,
       podName: node.podName,
-      instanceId: node.instanceId,
+      instanceId,
       url: node.url,
       generation,
       state: 'Pending',

@@ -1,6 +1,15 @@
+import type { MediaRoom, Placement } from '../../common/resources/types.ts';
+
+/** A decision that is carried out and not written down yet. */
+interface Plan {
+  placements: Placement[];
+  generation: number;
+}
+
 /** What is remembered about one room of one uid. */
 class RoomNotes {
   readonly uid: string;
+  #plan: Plan | undefined;
   /** When each router was made or confirmed, since when it drains, and since when nobody is on it, by its id. */
   readonly #made = new Map<string, number>();
   readonly #draining = new Map<string, number>();
@@ -10,6 +19,18 @@ class RoomNotes {
 
   constructor(uid: string) {
     this.uid = uid;
+  }
+
+  /** Notes what was decided; undefined once it is written down. */
+  setPlan(plan: Plan | undefined): void {
+    this.#plan = plan;
+  }
+
+  /** The room as it was decided last, should that not be written down yet: another try goes on from there. */
+  withPlan(room: MediaRoom): MediaRoom {
+    if (!this.#plan) return room;
+    const { placements, generation } = this.#plan;
+    return { ...room, status: { ...room.status, placements, placementGeneration: generation } };
   }
 
   madeAt(routerId: string): number | undefined {

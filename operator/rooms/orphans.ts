@@ -3,8 +3,9 @@ import type { OperatorDeps } from '../deps.ts';
 import type { ObservedNode } from '../nodes/observe.ts';
 
 /**
- * Closes routers that belong to no room: what a deleted room left on a node that could not be reached then. A router is
- * written down before it is made, so one that stays unknown for a while has no owner.
+ * Closes routers that belong to no room: what a deleted room left on a node that could not be reached then, and what an
+ * operator made right before its end, without the time to write it down. An operator knows what it makes from its decision
+ * on, so a router that stays unknown for a while has no owner.
  */
 export function createOrphanCollector(
   deps: Pick<OperatorDeps, 'ledger' | 'nodeClient' | 'config' | 'clock' | 'metrics' | 'logger'>,

@@ -18,8 +18,8 @@ import { buildRoomStatus } from './status.ts';
 import { countPeers } from './view.ts';
 
 /**
- * Brings a MediaRoom to its spec: finalizer → place → record → close what has drained → make routers → status. It ends a
- * room whose time is over.
+ * Brings a MediaRoom to its spec: finalizer → place → close what has drained → make routers → status. It ends a room whose
+ * time is over.
  */
 export function createRoomReconcile(deps: OperatorDeps, memory: RoomMemory): Reconcile {
   const candidates = new CandidateCache(
@@ -38,12 +38,11 @@ export function createRoomReconcile(deps: OperatorDeps, memory: RoomMemory): Rec
     const notes = memory.notesOf(key, room.metadata.uid);
     const context: RoomContext = { deps, candidates, notes, room };
     if (room.metadata.deletionTimestamp) {
-      const result = await finalizeRoom(context);
+      const result = await finalizeRoom({ ...context, room: notes.withPlan(room) });
       return result.requeueAfterMs === undefined ? forget(key) : result;
     }
     if (await endRoom(context, ttlEnd)) return {};
-    const { decision, room: placed, isEmpty, failure } = await placeRoom(context);
-    memory.setWaiting(key, decision.shortfalls.length > 0);
+    const { decision, room: placed, isEmpty, failure } = await placeRoom(context, memory);
     const last = { ...context, room: placed };
     if (isEmpty && (await endRoom(last, idleEnd))) return {};
     if (failure) throw failure;
@@ -60,21 +59,26 @@ interface Outcome {
   failure: RoutersOutcome['failure'];
 }
 
-async function placeRoom(given: RoomContext): Promise<Outcome> {
+async function placeRoom(given: RoomContext, memory: RoomMemory): Promise<Outcome> {
   const { deps, notes } = given;
   const key = formatKey(given.room.metadata);
-  const found = { ...given, room: await ensureFinalizer(deps, given.room) };
-  const decision = decideRoom(found);
-  const context = { ...found, room: await record(found, decision) };
-  noteDecision(found, decision);
+  const stored = await ensureFinalizer(deps, given.room);
+  const context = { ...given, room: notes.withPlan(stored) };
+  const decision = decideRoom(context);
+  // At once: a node may come while the decision is carried out, and wakes those that wait.
+  memory.setWaiting(key, decision.shortfalls.length > 0);
+  const { placements, released, generation } = decision;
+  notes.setPlan({ placements: upToMost(placements, released), generation });
+  noteDecision(context, decision);
   const unclosed = await closeReleased(context, decision);
-  const kept = upToMost(decision.placements, unclosed);
+  const kept = upToMost(placements, unclosed);
   deps.ledger.set(key, kept);
   notes.keepOnly(new Set(kept.map(({ routerId }) => routerId)));
   const outcome = await ensureRouters(context, viewPlacements(context, kept));
   const status = buildStatus(context, decision, outcome);
-  const room = await writeStatus(context, status);
-  announce(given, buildStatusEvents(found.room.status, status, outcome.failure?.message));
+  const room = await writeStatus(deps, stored, status);
+  notes.setPlan(undefined);
+  announce(given, buildStatusEvents(stored.status, status, outcome.failure?.message));
   const isEmpty = peersOf(context, outcome.placements) === 0;
   return { decision, room, isEmpty, failure: outcome.failure };
 }
@@ -87,15 +91,6 @@ async function ensureFinalizer(deps: OperatorDeps, room: MediaRoom): Promise<Med
   const finalizers = room.metadata.finalizers ?? [];
   if (finalizers.includes(finalizer)) return room;
   return deps.cluster.rooms.setFinalizers(room, [...finalizers, finalizer]);
-}
-
-/** Writes new placements down before any router is made, so that none is ever made that nobody knows of. */
-async function record(context: RoomContext, decision: RoomDecision): Promise<MediaRoom> {
-  const { room } = context;
-  const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
-  if (decision.placements.every(({ routerId }) => known.has(routerId))) return room;
-  const placements = upToMost(decision.placements, decision.released);
-  return writeStatus(context, buildStatus(context, decision, { placements, failure: undefined }));
 }
 
 function noteDecision(context: RoomContext, decision: RoomDecision): void {
@@ -149,11 +144,12 @@ function buildStatus(
 }
 
 async function writeStatus(
-  { deps, room }: RoomContext,
+  { cluster }: OperatorDeps,
+  room: MediaRoom,
   status: MediaRoomStatus,
 ): Promise<MediaRoom> {
   if (isDeepStrictEqual(status, room.status)) return room;
-  return deps.cluster.rooms.setStatus(room, status);
+  return cluster.rooms.setStatus(room, status);
 }
 
 /** Deletes a room whose time is over. @returns whether it was */
