@@ -59,6 +59,8 @@ export class RoomWorld {
   #cluster: Cluster;
   /** Asked before each write to a room, with the verb: an error stands for a refusal or the operator's end. */
   beforeWrite: (verb: string) => void = () => undefined;
+  /** Asked after each: an error stands for an answer that was lost. */
+  afterWrite: (verb: string) => void = () => undefined;
   writes = 0;
   memory!: RoomMemory;
   ledger!: PlacementLedger;
@@ -264,7 +266,9 @@ export class RoomWorld {
     const write = async <T>(verb: string, run: () => Promise<T>): Promise<T> => {
       this.beforeWrite(verb);
       this.writes++;
-      return run();
+      const answer = await run();
+      this.afterWrite(verb);
+      return answer;
     };
     return {
       ...this.#cluster,

@@ -382,6 +382,26 @@ describe('an operator that ends or lags', () => {
     },
   );
 
+  it('knows that routers may be in use when only the answer was lost by which it told of them', async () => {
+    await make(2);
+    world.applyRoom('room');
+    world.afterWrite = (verb) => {
+      if (verb === 'setStatus') throw new ApiError('timed_out', 'no answer in time');
+    };
+    await expect(world.settle('room')).rejects.toMatchObject({ code: 'timed_out' });
+    world.afterWrite = () => undefined;
+    const [used = ''] = consumerNodes('room');
+    world.node(used).state = 'Draining';
+    await world.poll();
+    await world.settle('room');
+    const other = used === 'c-0' ? 'c-1' : 'c-0';
+    expect(world.summary('room')).toEqual(
+      [`Consumer ${used} Draining`, `Consumer ${other} Ready`, 'Producer p-0 Ready'].sort(),
+    );
+    await world.collectOrphans();
+    expect(world.routersOnNodes()).toHaveLength(3);
+  });
+
   it('leaves a room alone that somebody else has written meanwhile', async () => {
     await make(2);
     world.applyRoom('room');

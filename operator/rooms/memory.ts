@@ -2,7 +2,10 @@ import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 
 /** A decision that is carried out and not written down yet. */
 interface Plan {
+  /** With those that go. */
   placements: Placement[];
+  /** Ids of the routers that are to be there. */
+  wanted: string[];
   generation: number;
 }
 
@@ -29,7 +32,10 @@ class RoomNotes {
   /** The room as it was decided last, should that not be written down yet: another try goes on from there. */
   withPlan(room: MediaRoom): MediaRoom {
     if (!this.#plan) return room;
-    const { placements, generation } = this.#plan;
+    const { placements, wanted, generation } = this.#plan;
+    const written = new Set(room.status?.placements?.map(({ routerId }) => routerId));
+    // It is, and only the answer was lost: somebody may use the routers already.
+    if (wanted.every((routerId) => written.has(routerId))) return room;
     return { ...room, status: { ...room.status, placements, placementGeneration: generation } };
   }
 

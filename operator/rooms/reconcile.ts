@@ -68,7 +68,8 @@ async function placeRoom(given: RoomContext, memory: RoomMemory): Promise<Outcom
   // At once: a node may come while the decision is carried out, and wakes those that wait.
   memory.setWaiting(key, decision.shortfalls.length > 0);
   const { placements, released, generation } = decision;
-  notes.setPlan({ placements: upToMost(placements, released), generation });
+  const wanted = placements.map(({ routerId }) => routerId);
+  notes.setPlan({ placements: upToMost(placements, released), wanted, generation });
   noteDecision(context, decision);
   const unclosed = await closeReleased(context, decision);
   const kept = upToMost(placements, unclosed);
