@@ -179,18 +179,26 @@ export class Informer<T extends HasMeta> {
   }
 
   async #listThenWatch(): Promise<void> {
-    const { source, timing, observer } = this.#options;
+    let version = await this.#list();
+    const relistAt = Date.now() + this.#options.timing.relistMs;
+    while (!this.#stopped() && Date.now() < relistAt)
+      version = await this.#watchOnce(version, relistAt);
+  }
+
+  /**
+   * Takes over all that is there. A function of its own, so that the list itself, which was not trimmed, does not stay in memory
+   * for as long as it is watched on. @returns the version to watch from
+   */
+  async #list(): Promise<string> {
+    const { source, observer } = this.#options;
     const startedAt = performance.now();
     this.#accepted.clear();
     const { items, resourceVersion } = await source.list(this.#stop.signal);
-    if (this.#stopped()) return;
+    if (this.#stopped()) return resourceVersion;
     this.#replaceAll(items, resourceVersion);
     observer?.listed(items.length, (performance.now() - startedAt) / 1000);
     this.#failures = 0;
-    const relistAt = Date.now() + timing.relistMs;
-    let version = resourceVersion;
-    while (!this.#stopped() && Date.now() < relistAt)
-      version = await this.#watchOnce(version, relistAt);
+    return resourceVersion;
   }
 
   /** Follows one watch to its end. @returns the version to go on from */
