@@ -32,7 +32,7 @@ check: ## Check types, lint, formatting, unused code and generated files
 	@scripts/setup.sh node dependencies
 	@$(RUN) npm run --silent check
 
-bench: ## Measure join latency, statements a join, and what forwarding costs
+bench: ## Measure joins, statements a join, what forwarding costs, and how many rooms the operator places
 	@scripts/setup.sh node dependencies worker postgres kubernetes
 	@$(RUN) node bench/main.ts
 
