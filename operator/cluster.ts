@@ -130,7 +130,7 @@ export interface Pod {
 }
 
 /** Labels and annotations to set; null removes one. */
-export interface MetadataChange {
+interface MetadataChange {
   labels?: Record<string, string | null>;
   annotations?: Record<string, string | null>;
 }

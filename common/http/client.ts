@@ -4,13 +4,7 @@ import type { z } from 'zod';
 
 import type { ServiceAudience } from '../auth/service-token.ts';
 import { withDeadline } from '../deadline.ts';
-import {
-  ApiError,
-  isApiError,
-  isErrorCode,
-  messageOf,
-  type ErrorBody,
-} from '../errors.ts';
+import { ApiError, isApiError, isErrorCode, messageOf, type ErrorBody } from '../errors.ts';
 import type { HttpClientConfig } from '../service/config.ts';
 import { currentRequestId, requestIdHeader } from '../service/logger.ts';
 import type { ServiceMetrics } from '../service/metrics.ts';

@@ -100,22 +100,21 @@ const manifest = (name: string, spec: object = {}): PodManifest => ({
   },
 });
 
-const status = (more: Partial<MediaRoomStatus> = {}): MediaRoomStatus =>
-  ({
-    observedGeneration: 1,
-    peers: 3,
-    conditions: [
-      {
-        type: 'Ready',
-        status: 'True',
-        observedGeneration: 1,
-        lastTransitionTime: '2026-01-01T00:00:00Z',
-        reason: 'RoutersReady',
-        message: '',
-      },
-    ],
-    ...more,
-  });
+const status = (more: Partial<MediaRoomStatus> = {}): MediaRoomStatus => ({
+  observedGeneration: 1,
+  peers: 3,
+  conditions: [
+    {
+      type: 'Ready',
+      status: 'True',
+      observedGeneration: 1,
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+      reason: 'RoutersReady',
+      message: '',
+    },
+  ],
+  ...more,
+});
 
 describe('status', () => {
   it('is written as the operator’s own, and seen at once', async () => {

@@ -37,7 +37,7 @@ export const total = (metrics: Metrics, name: string, labels = ''): number =>
     .reduce((sum, [, value]) => sum + value, 0);
 
 /** Reads the text form of Prometheus. */
-export function parseMetrics(text: string): Metrics {
+function parseMetrics(text: string): Metrics {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
     lines.map((line) => {
