@@ -69,6 +69,8 @@ export interface LeadershipDeps {
   metrics: KubernetesMetrics;
   clock: Clock;
   logger: Logger;
+  /** When this process may stand for leader: resolves once it could act. */
+  candidateAfter: Promise<void>;
   onLost: (why: string) => void;
 }
 
@@ -108,7 +110,7 @@ function createClient({ config, metrics }: LeadershipDeps, fence: () => void): K
  * @throws what keeps the kubeconfig from being read
  */
 export function startLeadership(deps: LeadershipDeps): Leadership {
-  const { config, metrics, clock, logger, onLost } = deps;
+  const { config, metrics, clock, logger, onLost, candidateAfter } = deps;
   const { leaderElection } = config;
   const { name } = leaderElection;
   const client = createClient(deps, () => elector.checkAttempt());
@@ -139,12 +141,17 @@ export function startLeadership(deps: LeadershipDeps): Leadership {
     if (isFree(object)) elector.poke();
   });
   metrics.leader.set({ name }, 0);
-  informer.start();
-  elector.start();
+  let closed = false;
+  void candidateAfter.then(() => {
+    if (closed) return;
+    informer.start();
+    elector.start();
+  });
   return {
     whenLeading: elector.whenLeading.then(() => metrics.leader.set({ name }, 1)),
     fence: () => elector.fence(),
     async close() {
+      closed = true;
       await elector.release();
       metrics.leader.set({ name }, 0);
       await informer.stop();

@@ -36,17 +36,16 @@ class Acting {
 export function startOnKubernetes(options: ServiceOptions, config: KubernetesConfig): Service {
   const { clock, logger, serviceMetrics, onFatal } = options;
   const metrics = createKubernetesMetrics(serviceMetrics.registry);
+  const fence = (): void => leadership.fence();
+  const adapter = startKubernetesAdapter({ config, metrics, clock, logger, fence });
   const leadership: Leadership = config.leaderElection.enabled
     ? startLeadership({
-        config,
-        metrics,
-        clock,
-        logger,
+        ...{ config, metrics, clock, logger },
+        // One that sees nothing could do nothing as the leader but keep others from it.
+        candidateAfter: adapter.whenSynced,
         onLost: (why) => onFatal(`lease lost: ${why}`),
       })
     : soleLeadership;
-  const fence = (): void => leadership.fence();
-  const adapter = startKubernetesAdapter({ config, metrics, clock, logger, fence });
   const acting = new Acting(
     options,
     adapter.cluster,
