@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { ApiService } from '../../common/kubernetes/rbac.ts';
 import type { ControlPlane } from './control-plane.ts';
 
-const systemNamespace = 'kube-sfu-system';
+/** Of the services’ own pods. */
+export const systemNamespace = 'kube-sfu-system';
 const manifests = path.resolve(import.meta.dirname, '../../config/rbac');
 
 /** Which of the manifests of `config/rbac/`. */
