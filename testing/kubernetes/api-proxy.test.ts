@@ -114,6 +114,18 @@ describe('the proxy before the API server', () => {
     expect(proxy.openWatches).toBe(2);
   });
 
+  it('lets only open watches fall silent where a new one is to see everything', async () => {
+    const first = await watchWithEvent();
+    const { resourceVersion } = await client.list(configMaps);
+    proxy.stallWatches({ open: true });
+    await create();
+    const second = await watch(resourceVersion);
+    await until('an event', () => second.events.length > 0, soon);
+    expect(first.events).toHaveLength(1);
+    proxy.heal();
+    expect(proxy.openWatches).toBe(2);
+  });
+
   it('expires versions until a new list', async () => {
     const { resourceVersion } = await client.list(configMaps);
     const { events, ended } = await watchWithEvent();
@@ -163,6 +175,22 @@ describe('the proxy before the API server', () => {
     },
   );
 
+  it('loses the answers to a share of writes, of which each was carried out', async () => {
+    proxy.loseAnswers({ share: 0.5, seed: 3 });
+    const names = Array.from({ length: 8 }, () => `map-${(count += 1)}`);
+    const outcomes = await Promise.all(
+      names.map((name) =>
+        create(name).then(
+          () => 'answered',
+          (error: unknown) => (error as { code: string }).code,
+        ),
+      ),
+    );
+    expect(new Set(outcomes)).toEqual(new Set(['answered', 'kubernetes_unavailable', 'timed_out']));
+    for (const name of names) expect(await exists(name)).toBe(true);
+    await client.list(configMaps);
+  });
+
   it('delays calls', async () => {
     proxy.delay(200);
     const startedAt = performance.now();
@@ -175,6 +203,7 @@ describe('the proxy before the API server', () => {
     proxy.cut();
     expect(await ended).toMatchObject({ code: 'kubernetes_unavailable' });
     await expect(client.list(configMaps)).rejects.toMatchObject({ code: 'kubernetes_unavailable' });
+    expect(proxy.refusedConnections).toBeGreaterThan(0);
     proxy.heal();
     await client.list(configMaps);
   });
