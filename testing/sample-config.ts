@@ -40,10 +40,10 @@ function describes(schema: z.core.$ZodType): boolean {
   return innerType ? describes(innerType) : false;
 }
 
-/** Paths of all keys in a YAML text, those in comments of the form `# key: value` included. */
+/** Paths of all keys in a YAML text, those in comments of the form `# key: value` included, indented behind the `#` or before. */
 function sampleKeys(text: string): Set<string> {
   const keys = new Set<string>();
-  visit(parseDocument(text.replaceAll(/^(\s*)# (\w+: \S)/gm, '$1$2')), {
+  visit(parseDocument(text.replaceAll(/^(\s*)# ( *\w+: \S)/gm, '$1$2')), {
     Pair(_, pair, ancestors) {
       const parents = ancestors.filter((node) => 'key' in node).map((node) => node.key);
       const names = [...parents, pair.key].map((key) => (isScalar(key) ? String(key.value) : '?'));
