@@ -170,7 +170,9 @@ describe('two operators', () => {
       await untilWritten('first');
       // What belongs to one reconcile can be found together.
       const hasTrace = () =>
-        /"traceId":"[0-9a-f]{32}"/.test(running.get('operator-a')?.output ?? '');
+        /"traceId":"[0-9a-f]{32}".*"msg":"reconciled"/.test(
+          running.get('operator-a')?.output ?? '',
+        );
       await until('a line of a reconcile', hasTrace, soon);
       expect(await end('operator-a', 'SIGTERM')).toBe(0);
       const releasedAt = performance.now();

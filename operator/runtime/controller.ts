@@ -72,7 +72,9 @@ export function createController(options: ControllerOptions, deps: RuntimeDeps):
     );
     metrics.activeWorkers.dec({ controller: name });
     metrics.reconciles.inc({ controller: name, result });
-    metrics.reconcileTime.observe({ controller: name }, (clock.now() - startedAt) / 1000);
+    const seconds = (clock.now() - startedAt) / 1000;
+    metrics.reconcileTime.observe({ controller: name }, seconds);
+    logger.debug({ key, result, seconds }, 'reconciled');
   };
 
   // Each reconcile is a trace: its log lines and the calls that it makes, and theirs, can be found together.
