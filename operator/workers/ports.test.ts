@@ -39,11 +39,12 @@ const makePod = (name: string, block: PortBlock): Pod =>
     },
   }) as unknown as Pod;
 
+const anyBlock = fc
+  .record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 8 }) })
+  .map(({ start, size }): PortBlock => ({ start, end: start + size - 1 }));
+
 describe('countBlocks', () => {
   it('counts as many as can be allocated one after the other', () => {
-    const anyBlock = fc
-      .record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 8 }) })
-      .map(({ start, size }): PortBlock => ({ start, end: start + size - 1 }));
     fc.assert(
       fc.property(
         fc.array(anyBlock, { maxLength: 10 }),
@@ -75,9 +76,6 @@ describe('allocateBlock', () => {
   });
 
   it('for any taken blocks gives a free block in the range, and none only when there is none', () => {
-    const anyBlock = fc
-      .record({ start: fc.integer({ min: 0, max: 60 }), size: fc.integer({ min: 1, max: 8 }) })
-      .map(({ start, size }): PortBlock => ({ start, end: start + size - 1 }));
     fc.assert(
       fc.property(
         fc.array(anyBlock, { maxLength: 10 }),
