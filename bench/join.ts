@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startPlatform } from '../demo/platform.ts';
-import { freePort } from '../demo/ports.ts';
+import { freePorts } from '../demo/ports.ts';
 import { Room, type JoinTimes } from './room.ts';
 import { tally, withoutBackground } from './statements.ts';
 import { startRecordingPostgres, type RecordingPostgres } from './statement-log.ts';
@@ -163,7 +163,7 @@ export async function measureJoins(options: JoinOptions): Promise<JoinReport> {
   const dir = await mkdtemp(path.join(tmpdir(), 'kube-sfu-bench-'));
   const postgres = await startRecordingPostgres(path.join(dir, 'postgres'));
   try {
-    const signalingPort = await freePort();
+    const signalingPort = await freePorts(1);
     const platform = await startPlatform({
       dir,
       ports,

@@ -8,7 +8,7 @@ import { migrate } from '../common/db/migrate.ts';
 import { startEmbeddedPostgres } from '../scripts/postgres/embedded.ts';
 import { startChild, type Child } from './child.ts';
 import { mediaNodeConfigOf, operatorConfigOf, signalingConfigOf } from './configs.ts';
-import { freePort } from './ports.ts';
+import { freePorts } from './ports.ts';
 import { waitUntilReady } from './readiness.ts';
 import type { TlsFiles } from './tls.ts';
 
@@ -157,7 +157,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
   };
 
   const nodeConfigFile = await writeConfig(configDir, 'media-node', mediaNodeConfigOf(shared));
-  const operatorPort = await freePort();
+  const operatorPort = await freePorts(1);
   say('operator: starting, with the media nodes of its pools');
   await startService(
     'operator',
@@ -174,7 +174,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
   say(`signaling: starting ${options.signalingPorts.length} replica(s)`);
   const replicas: ReplicaAddress[] = [];
   for (const [i, publicPort] of options.signalingPorts.entries()) {
-    const internalPort = await freePort();
+    const internalPort = await freePorts(1);
     const name = `signaling-${i}`;
     await startService(
       name,

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { demoOptions } from '../demo/options.ts';
-import { freePort } from '../demo/ports.ts';
+import { freePorts } from '../demo/ports.ts';
 import { createTestDatabase } from '../testing/database.ts';
 import { Cleanup } from '../testing/cleanup.ts';
 import { launchBrowser } from './browser.ts';
@@ -46,20 +46,26 @@ describe('the demo', () => {
   beforeAll(async () => {
     const database = await createTestDatabase();
     cleanup.add(() => database.drop());
-    pagePort = await freePort();
+    const replicas = 2;
+    pagePort = await freePorts(1 + replicas);
     env = {
       ...process.env,
       TLS: '1',
       DEMO_PAGE_PORT: String(pagePort),
-      DEMO_SIGNALING_PORT: String(await freePort()),
-      DEMO_REPLICAS: '2',
+      DEMO_SIGNALING_PORT: String(pagePort + 1),
+      DEMO_REPLICAS: String(replicas),
       DEMO_CONSUMERS: '1',
       DATABASE_URL: database.url,
       // Beside a demo that somebody runs.
       DEMO_RTC_PORT: '23000',
       DEMO_DIR: path.join(root, '.run/e2e/demo'),
     };
-    demo = spawn(process.execPath, ['demo/main.ts'], { cwd: root, env });
+    // What it complains about belongs into the tests' output.
+    demo = spawn(process.execPath, ['demo/main.ts'], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     cleanup.add(() => void demo.kill('SIGKILL'));
     const output = createInterface({ input: demo.stdout! });
     output.on('line', (line) => lines.push(line));

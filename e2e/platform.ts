@@ -11,7 +11,7 @@ import { nodeClientOf } from '../demo/node-client.ts';
 import { buildPage } from '../demo/page-build.ts';
 import { startPageServer } from '../demo/page-server.ts';
 import { startPlatform, type Platform } from '../demo/platform.ts';
-import { freePort } from '../demo/ports.ts';
+import { freePorts } from '../demo/ports.ts';
 import { listMediaWorkers } from '../demo/resources-client.ts';
 import { createTestDatabase } from '../testing/database.ts';
 
@@ -47,9 +47,8 @@ export async function startTestPlatform({
   await mkdir(dir, { recursive: true });
   const database = await createTestDatabase();
   const dist = await buildPage(quiet);
-  const signalingPorts: number[] = [];
-  for (let i = 0; i < replicas; i++) signalingPorts.push(await freePort());
-  const pagePort = await freePort();
+  const pagePort = await freePorts(1 + replicas);
+  const signalingPorts = Array.from({ length: replicas }, (_, i) => pagePort + 1 + i);
   const pageUrl = `http://localhost:${pagePort}`;
   const platform = await startPlatform({
     dir,

@@ -6,7 +6,7 @@ import { Agent, request, type Dispatcher } from 'undici';
 
 import { KubernetesClient, type KubernetesClientConfig } from '../../common/kubernetes/client.ts';
 import { selfSignedCertificate } from '../../demo/tls.ts';
-import { freePorts } from '../../media-node/fixtures/ports.ts';
+import { freePorts } from '../../demo/ports.ts';
 import { Cleanup } from '../cleanup.ts';
 import { installCrds } from './crds.ts';
 import { runKubectl, type KubectlOptions } from './kubectl.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { stringify } from 'yaml';
 
-import { freePorts } from '../../media-node/fixtures/ports.ts';
+import { freePorts } from '../../demo/ports.ts';
 import { heapUsed } from '../inspector.ts';
 import { until } from '../until.ts';
 
