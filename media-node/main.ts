@@ -1,11 +1,11 @@
-import { loadConfig } from '../common/service/config.ts';
-import { runMain, runUntilSignal } from '../common/service/lifecycle.ts';
+import { runService } from '../common/service/command.ts';
+import { healthcheck } from '../common/service/healthcheck.ts';
+import { runUntilSignal } from '../common/service/lifecycle.ts';
 import { createLogger } from '../common/service/logger.ts';
-import { mediaNodeConfig } from './config.ts';
-import { startMediaNode } from './node.ts';
+import { mediaNodeConfig, type MediaNodeConfig } from './config.ts';
 
-runMain(async () => {
-  const config = loadConfig(mediaNodeConfig);
+async function serve(config: MediaNodeConfig): Promise<void> {
+  const { startMediaNode } = await import('./node.ts');
   const logger = createLogger('media-node', config.log.level, { pod: config.instance.podName });
   const node = await startMediaNode(config, logger);
   runUntilSignal(() => node.close(), logger, config.shutdownTimeoutMs);
@@ -16,4 +16,9 @@ runMain(async () => {
     if (!failed) process.kill(process.pid, 'SIGTERM');
     failed = true;
   });
+}
+
+runService(mediaNodeConfig, {
+  serve: { run: serve },
+  healthcheck: { run: (config) => healthcheck(config.listen, config.healthcheckTimeoutMs) },
 });

@@ -1,11 +1,12 @@
 import { createServer } from 'node:http';
 
-import { loadConfig } from '../common/service/config.ts';
+import { runService } from '../common/service/command.ts';
+import { healthcheck } from '../common/service/healthcheck.ts';
 import { closeServer, createHttpApp, listen } from '../common/service/http.ts';
-import { runMain, runUntilSignal } from '../common/service/lifecycle.ts';
+import { runUntilSignal } from '../common/service/lifecycle.ts';
 import { createLogger } from '../common/service/logger.ts';
 import { createServiceMetrics } from '../common/service/metrics.ts';
-import { operatorConfig } from './config.ts';
+import { operatorConfig, type OperatorConfig } from './config.ts';
 import { createOperatorMetrics } from './metrics.ts';
 import { systemClock } from './runtime/clock.ts';
 import { startService } from './service.ts';
@@ -13,8 +14,7 @@ import { startService } from './service.ts';
 /** The operator makes no large requests and takes none. */
 const bodyLimitBytes = 1024;
 
-async function main(): Promise<void> {
-  const config = loadConfig(operatorConfig);
+async function serve(config: OperatorConfig): Promise<void> {
   const logger = createLogger('operator', config.log.level);
   const serviceMetrics = createServiceMetrics();
   const metrics = createOperatorMetrics(serviceMetrics.registry);
@@ -52,4 +52,7 @@ async function main(): Promise<void> {
   );
 }
 
-runMain(main);
+runService(operatorConfig, {
+  serve: { run: serve },
+  healthcheck: { run: (config) => healthcheck(config.listen, config.healthcheckTimeoutMs) },
+});

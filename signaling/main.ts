@@ -1,12 +1,17 @@
-import { loadConfig } from '../common/service/config.ts';
-import { runMain, runUntilSignal } from '../common/service/lifecycle.ts';
+import { runService } from '../common/service/command.ts';
+import { healthcheck } from '../common/service/healthcheck.ts';
+import { runUntilSignal } from '../common/service/lifecycle.ts';
 import { createLogger } from '../common/service/logger.ts';
-import { signalingConfig } from './config.ts';
-import { startSignaling } from './server.ts';
+import { signalingConfig, type SignalingConfig } from './config.ts';
 
-runMain(async () => {
-  const config = loadConfig(signalingConfig);
+async function serve(config: SignalingConfig): Promise<void> {
+  const { startSignaling } = await import('./server.ts');
   const logger = createLogger('signaling', config.log.level);
   const server = await startSignaling(config, { logger });
   runUntilSignal(server.close, logger, config.shutdownTimeoutMs);
+}
+
+runService(signalingConfig, {
+  serve: { run: serve },
+  healthcheck: { run: (config) => healthcheck(config.internal, config.healthcheckTimeoutMs) },
 });

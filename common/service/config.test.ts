@@ -1,18 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 
 import type { ApiError } from '../errors.ts';
-import {
-  commonConfig,
-  databaseConfig,
-  httpClientConfig,
-  loadConfig,
-  parseConfig,
-} from './config.ts';
+import { commonConfig, databaseConfig, httpClientConfig, parseConfig } from './config.ts';
 
 const schema = z.strictObject({
   port: z.int().default(80),
@@ -100,35 +90,6 @@ describe('${NAME} in a configuration', () => {
   });
 });
 
-describe('loadConfig', () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'kube-sfu-config-'));
-  });
-  afterAll(async () => {
-    await rm(folder, { recursive: true });
-  });
-
-  it('reads the file that --config names', async () => {
-    const file = path.join(folder, 'service.yaml');
-    await writeFile(file, 'port: 8081\n');
-    expect(loadConfig(schema, ['--config', file])).toEqual({ port: 8081 });
-  });
-
-  it('says how to start when --config is missing', () => {
-    expect(() => loadConfig(schema, [])).toThrow('start with --config FILE');
-  });
-
-  it('names a file that is not there', () => {
-    const file = path.join(folder, 'none.yaml');
-    expect(() => loadConfig(schema, ['--config', file])).toThrow(file);
-  });
-
-  it('refuses an option that it does not know', () => {
-    expect(() => loadConfig(schema, ['--confg', 'x'])).toThrow('--confg');
-  });
-});
-
 describe('the keys that services share', () => {
   const secret = 's'.repeat(32);
 
@@ -138,6 +99,7 @@ describe('the keys that services share', () => {
       log: { level: 'info' },
       serviceAuth: { secret, ttlSeconds: 60 },
       shutdownTimeoutMs: 10_000,
+      healthcheckTimeoutMs: 2_000,
     });
     expect(() => parseConfig(common, '', {})).toThrow('serviceAuth');
   });

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
@@ -57,15 +56,13 @@ export function parseConfig<T extends z.ZodType>(
   return parseOrThrow(schema, substitute(parseYaml(text) ?? {}, env, ''), 'config');
 }
 
-/** Reads the file named by `--config FILE` on the command line. */
-export function loadConfig<T extends z.ZodType>(
-  schema: T,
-  argv = process.argv.slice(2),
-): z.output<T> {
-  const { values } = parseArgs({ args: argv, options: { config: { type: 'string' } } });
-  if (!values.config) throw new ApiError('invalid_request', 'start with --config FILE');
-  return parseConfig(schema, readFileSync(values.config, 'utf8'));
-}
+/**
+ * Reads a service's configuration from a file.
+ *
+ * @throws {ApiError} `invalid_request` as {@link parseConfig}; an error that names the file where it can't be read
+ */
+export const readConfig = <T extends z.ZodType>(schema: T, file: string): z.output<T> =>
+  parseConfig(schema, readFileSync(file, 'utf8'));
 
 const ms = (fallback: number, what: string) =>
   z.int().positive().default(fallback).describe(`${what}, in milliseconds`);
@@ -85,6 +82,10 @@ export const commonConfig = {
     ttlSeconds: z.int().min(10).default(60).describe('life of an internal token, in seconds'),
   }),
   shutdownTimeoutMs: ms(10_000, 'how long a service may take to end after SIGTERM'),
+  healthcheckTimeoutMs: ms(
+    2_000,
+    'how long the command healthcheck waits for an answer of the service',
+  ),
 };
 
 /** Keys of the services that use Postgres. */

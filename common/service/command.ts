@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util';
+
+import type { z } from 'zod';
+
+import { ApiError, messageOf } from '../errors.ts';
+import { readConfig } from './config.ts';
+import { runMain } from './lifecycle.ts';
+
+/** What the options of a command are called, each with what its value is, for the usage line. */
+type OptionNames = Readonly<Record<string, string>>;
+
+export interface Command<Config> {
+  /** Options besides `--config`, as `{ url: 'URL' }` for `--url URL`. */
+  options?: OptionNames;
+  /** Serves, or does its work and returns. What it throws is shown in a line, and the process exits with 1. */
+  run: (config: Config, options: Readonly<Partial<Record<string, string>>>) => Promise<void>;
+}
+
+/** A service's commands by name. `serve` is the one that runs when none is named. */
+export interface Commands<Config> extends Readonly<Record<string, Command<Config>>> {
+  serve: Command<Config>;
+}
+
+const usageOf = (name: string, options: OptionNames): string =>
+  [
+    ...(name === 'serve' ? [] : [name]),
+    '--config FILE',
+    ...Object.entries(options).map(([option, value]) => `[--${option} ${value}]`),
+  ].join(' ');
+
+function parseOptions(
+  args: string[],
+  name: string,
+  options: OptionNames,
+): Partial<Record<string, string>> {
+  const usage = usageOf(name, options);
+  try {
+    const names = ['config', ...Object.keys(options)];
+    const { values } = parseArgs({
+      args,
+      options: Object.fromEntries(names.map((option) => [option, { type: 'string' as const }])),
+    });
+    return { ...values };
+  } catch (error) {
+    throw new ApiError('invalid_request', `${messageOf(error)}; expected ${usage}`);
+  }
+}
+
+/**
+ * Runs the command that the first argument names, with the configuration that `--config` names.
+ *
+ * @throws {ApiError} `invalid_request` for an unknown command or option, naming those that there are, and for a wrong
+ *   configuration
+ */
+export async function runCommand<T extends z.ZodType>(
+  schema: T,
+  commands: Commands<z.output<T>>,
+  argv: string[],
+): Promise<void> {
+  const [first = '', ...rest] = argv;
+  const isNamed = first !== '' && !first.startsWith('-');
+  const name = isNamed ? first : 'serve';
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command)
+    throw new ApiError(
+      'invalid_request',
+      `unknown command "${name}"; there are ${Object.keys(commands).join(', ')}`,
+    );
+  const { config: file, ...options } = parseOptions(
+    named ? argv.slice(1) : argv,
+    name,
+    command.options ?? {},
+  );
+  if (!file)
+    throw new ApiError(
+      'invalid_request',
+      `no configuration; start with ${usageOf(name, command.options ?? {})}`,
+    );
+  await command.run(readConfig(schema, file), options);
+}
+
+/** The main module of a service: {@link runCommand} with the process's arguments. */
+export function runService<T extends z.ZodType>(schema: T, commands: Commands<z.output<T>>): void {
+  runMain(() => runCommand(schema, commands, process.argv.slice(2)));
+}
