@@ -67,7 +67,7 @@ export async function runCommand<T extends z.ZodType>(
       `unknown command "${name}"; there are ${Object.keys(commands).join(', ')}`,
     );
   const { config: file, ...options } = parseOptions(
-    named ? argv.slice(1) : argv,
+    isNamed ? rest : argv,
     name,
     command.options ?? {},
   );
