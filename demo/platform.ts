@@ -137,7 +137,7 @@ async function start(options: PlatformOptions, stops: (() => Promise<void>)[]): 
 
   const database = await startDatabase(options, stops);
   const databaseUrl = database.url;
-  const applied = await migrate(databaseUrl);
+  const { applied } = await migrate(databaseUrl);
   say(`Postgres: ready, ${applied.length} migrations applied`);
 
   const shared = {

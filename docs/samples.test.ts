@@ -1,6 +1,8 @@
 /** The samples are what a real API server and the services take. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -90,24 +92,32 @@ describe('a configuration in a sample', () => {
 });
 
 interface Job {
-  spec: { template: { spec: { containers: [{ command: [string, ...string[]] }] } } };
+  spec: {
+    template: { spec: { containers: [{ command: [string, ...string[]]; args: string[] }] } };
+  };
 }
 
 describe('the Job of the migrations', () => {
   it('makes the session tables, and changes nothing when it is repeated', async () => {
     const job = readSamples('install/migrate.yaml')[0] as unknown as Job;
-    const [, ...args] = job.spec.template.spec.containers[0].command;
+    const { command, args } = job.spec.template.spec.containers[0];
     const database = await createTestDatabase();
+    const etc = await mkdtemp(path.join(tmpdir(), 'kube-sfu-job-'));
+    const mounted = [...command.slice(1), ...args].map((arg) => arg.replace('/etc/kube-sfu', etc));
+    const data = readSamples('install/operator.yaml')[0]?.data ?? {};
+    await writeFile(path.join(etc, 'operator.yaml'), data['operator.yaml'] ?? '');
     const run = async (): Promise<string> => {
-      const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: database.url };
-      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env });
+      const given = { SERVICE_SECRET: secret, POD_IP: '10.0.0.7', DATABASE_URL: database.url };
+      const env = { ...process.env, NODE_OPTIONS: '', ...given };
+      const { stdout } = await promisify(execFile)(process.execPath, mounted, { cwd: root, env });
       return stdout.trim();
     };
     try {
       await rollbackAll(database.url);
-      expect(await run()).toContain('0001_sessions.ts');
-      expect(await run()).toBe('[]');
+      expect(await run()).toContain('applied 0001_sessions.ts');
+      expect(await run()).toBe('the tables are up to date');
     } finally {
+      await rm(etc, { recursive: true });
       await database.drop();
     }
   });

@@ -218,6 +218,13 @@ export const operatorConfig = z
       .describe(
         'session tables, where the rows of ended instances are removed; without it they stay',
       ),
+    migrations: z
+      .strictObject({
+        connectTimeoutMs: ms(120_000, 'how long the command migrate waits for Postgres'),
+        retryMs: ms(1_000, 'pause between two of its attempts to connect'),
+        lockTimeoutMs: ms(300_000, 'how long it waits for another that is under way'),
+      })
+      .prefault({}),
     autoscaling: z
       .strictObject({
         intervalMs: ms(5_000, 'pause between two looks at a pool’s load'),

@@ -55,4 +55,6 @@ async function serve(config: OperatorConfig): Promise<void> {
 runService(operatorConfig, {
   serve: { run: serve },
   healthcheck: { run: (config) => healthcheck(config.listen, config.healthcheckTimeoutMs) },
+  // Loaded when they are asked for alone: what they need, the operator need not have in its memory.
+  migrate: { run: async (config) => (await import('./commands/migrate.ts')).runMigrate(config) },
 });

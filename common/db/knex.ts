@@ -5,7 +5,7 @@ import type { DatabaseConfig } from '../service/config.ts';
 
 const ignore = (): void => undefined;
 /** Knex prints what it also throws; whoever asked logs it. */
-const silent = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };
+export const silent = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };
 
 /** A connection pool. Nothing is connected until the first query. */
 export function createKnex(config: DatabaseConfig): Knex {

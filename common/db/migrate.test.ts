@@ -1,11 +1,17 @@
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { databaseUrl, withClient } from '../../testing/sql.ts';
+import { TcpProxy } from '../../testing/tcp-proxy.ts';
+import { until } from '../../testing/until.ts';
 import { databaseConfig } from '../service/config.ts';
 import { createKnex } from './knex.ts';
 import { migrate, rollbackAll } from './migrate.ts';
@@ -49,25 +55,193 @@ const schema = (url: string): Promise<string[]> =>
 describe('the migrations', () => {
   it('go up, are taken back without a rest, and go up again to the same', async () => {
     await withEmptyDatabase(async (url) => {
-      expect(await migrate(url)).toEqual(files);
+      expect(await migrate(url)).toEqual({ applied: files, newer: [] });
       const made = await schema(url);
       expect(await tables(url)).toContain('media_peer');
-      expect(await migrate(url)).toEqual([]);
+      expect(await migrate(url)).toEqual({ applied: [], newer: [] });
       expect(await rollbackAll(url)).toEqual([...files].reverse());
       expect(await tables(url)).toEqual([]);
       expect(await rollbackAll(url)).toEqual([]);
-      expect(await migrate(url)).toEqual(files);
+      expect((await migrate(url)).applied).toEqual(files);
       expect(await schema(url)).toEqual(made);
     });
   });
 
   it('are applied once when several try at once', async () => {
     await withEmptyDatabase(async (url) => {
-      const applied = await Promise.all([migrate(url), migrate(url), migrate(url)]);
-      expect(applied.flat()).toEqual(files);
+      const all = await Promise.all([migrate(url), migrate(url), migrate(url)]);
+      expect(all.flatMap(({ applied }) => applied)).toEqual(files);
       expect(await tables(url)).toContain('media_peer');
     });
   });
+});
+
+/** A folder of migrations by name, each with the statement that it runs. */
+async function withMigrations(
+  statements: Record<string, string>,
+  work: (directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'kube-sfu-migrations-'));
+  try {
+    for (const [name, sql] of Object.entries(statements))
+      await writeFile(
+        path.join(directory, name),
+        `export const up = (knex) => knex.raw(${JSON.stringify(sql)});
+         export const down = () => undefined;
+         export const config = { transaction: ${!sql.startsWith('/* alone */')} };`,
+      );
+    await work(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+describe('migrate', () => {
+  const first = { '0001_a.ts': 'CREATE TABLE a ()' };
+  const both = { ...first, '0002_b.ts': 'CREATE TABLE b ()' };
+
+  it('leaves the tables of a later version as they are', async () => {
+    await withEmptyDatabase(async (url) => {
+      await withMigrations(both, async (directory) => {
+        await migrate(url, { directory });
+      });
+      await withMigrations(first, async (directory) => {
+        expect(await migrate(url, { directory })).toEqual({ applied: [], newer: ['0002_b.ts'] });
+      });
+      expect(await tables(url)).toEqual(['a', 'b']);
+    });
+  });
+
+  it('refuses tables that have some of its migrations and some of another version', async () => {
+    await withEmptyDatabase(async (url) => {
+      await withMigrations(both, async (directory) => {
+        await migrate(url, { directory });
+      });
+      const other = { ...first, '0002_c.ts': 'CREATE TABLE c ()' };
+      await withMigrations(other, async (directory) => {
+        await expect(migrate(url, { directory })).rejects.toThrow(/0002_b\.ts.*lacks 0002_c\.ts/);
+      });
+      expect(await tables(url)).toEqual(['a', 'b']);
+    });
+  });
+
+  it.each([
+    ['in one transaction', ''],
+    ['each by itself', '/* alone */ '],
+  ])(
+    'goes on where another one was killed in the middle, %s',
+    async (_, alone) => {
+      const slow = { ...first, '0002_b.ts': `${alone}SELECT pg_sleep(600)` };
+      await withEmptyDatabase((url) =>
+        withMigrations(slow, async (directory) => {
+          const killed = await startMigration(url, directory);
+          const waiting = migrate(url, { directory: await finished(directory) });
+          await untilWaiting(url);
+          killed.kill('SIGKILL');
+          await once(killed, 'exit');
+          expect((await waiting).applied).toEqual(alone ? ['0002_b.ts'] : Object.keys(both));
+          expect(await tables(url)).toEqual(['a', 'b']);
+        }),
+      );
+    },
+    60_000,
+  );
+
+  it('says so when another one takes too long', async () => {
+    const slow = { '0001_a.ts': 'SELECT pg_sleep(600)' };
+    await withEmptyDatabase((url) =>
+      withMigrations(slow, async (directory) => {
+        const other = await startMigration(url, directory);
+        await expect(migrate(url, { directory, lockTimeoutMs: 100 })).rejects.toMatchObject({
+          code: 'store_unavailable',
+          message: 'another migration has not ended within 100 ms',
+        });
+        other.kill('SIGKILL');
+        await once(other, 'exit');
+      }),
+    );
+  });
+
+  it('waits for Postgres, and says what it waits for', async () => {
+    await withEmptyDatabase(async (url) => {
+      const proxy = new TcpProxy({ host: '127.0.0.1', port: Number(new URL(url).port) });
+      const through = new URL(url);
+      through.hostname = '127.0.0.1';
+      through.port = String(await proxy.start());
+      proxy.cut();
+      const reasons: string[] = [];
+      const onWait = (reason: string): void => {
+        reasons.push(reason);
+        proxy.heal();
+      };
+      expect((await migrate(through.href, { onWait, retryMs: 20 })).applied).toEqual(files);
+      expect(reasons).toEqual([expect.stringMatching(/Connection terminated|ECONNRESET/)]);
+      await proxy.close();
+    });
+  });
+
+  it('waits for a database that somebody else makes', async () => {
+    await withEmptyDatabase(async (url) => {
+      const name = `kube_sfu_late_${randomBytes(4).toString('hex')}`;
+      const made: Promise<unknown>[] = [];
+      const onWait = (): void =>
+        void made.push(withClient(url, (client) => client.query(`CREATE DATABASE ${name}`)));
+      try {
+        const { applied } = await migrate(databaseUrl(url, name), { onWait, retryMs: 20 });
+        expect([applied, made.length]).toEqual([files, 1]);
+      } finally {
+        await Promise.all(made);
+        await withClient(url, (client) =>
+          client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+        );
+      }
+    });
+  });
+
+  it('gives up on Postgres when the time is over', async () => {
+    const nobody = 'postgres://u:p@127.0.0.1:1/kube_sfu';
+    await expect(migrate(nobody, { connectTimeoutMs: 100, retryMs: 20 })).rejects.toThrow(
+      /^no connection to Postgres within 100 ms: .*ECONNREFUSED/,
+    );
+  });
+
+  /** Another process that migrates, once it sleeps in a migration. */
+  async function startMigration(url: string, directory: string): Promise<ChildProcess> {
+    const module = JSON.stringify(new URL('./migrate.ts', import.meta.url).href);
+    const script = `const { migrate } = await import(${module});
+      await migrate(${JSON.stringify(url)}, { directory: ${JSON.stringify(directory)} });`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    await until('the other to be at work', async () =>
+      (await activity(url)).some((query) => query.includes('pg_sleep')),
+    );
+    return child;
+  }
+
+  const activity = (url: string): Promise<string[]> =>
+    strings(
+      url,
+      `SELECT query AS text FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'`,
+    );
+  const untilWaiting = (url: string) =>
+    until('this one to wait', async () =>
+      (await activity(url)).some((query) => query.includes('pg_advisory_lock')),
+    );
+
+  /** A copy of the folder in which nothing sleeps. */
+  async function finished(directory: string): Promise<string> {
+    const copy = path.join(directory, 'finished');
+    await mkdir(copy);
+    for (const [name, sql] of Object.entries(both))
+      await writeFile(
+        path.join(copy, name),
+        `export const up = (knex) => knex.raw(${JSON.stringify(sql)}); export const down = () => undefined;`,
+      );
+    return copy;
+  }
 });
 
 describe('the schema', () => {
