@@ -30,6 +30,10 @@ export interface JoinOptions {
   name: string;
   /** Which signaling replica, counted from 0. */
   replica?: number;
+  /** Of the camera, in pixels. */
+  videoHeight?: number;
+  /** A room token. */
+  token?: string;
 }
 
 /** The demo page as its user sees it, by its test ids and its statistics. */
@@ -45,12 +49,14 @@ export class RoomPage {
   /** Opens the page, fills the form in and joins. */
   static async join(
     page: Page,
-    { baseUrl, room, name, replica = 0 }: JoinOptions,
+    { baseUrl, room, name, replica = 0, videoHeight = 270, token }: JoinOptions,
   ): Promise<RoomPage> {
     // Two layers: five pages share the machine, and each encodes and decodes in software.
-    await page.goto(
-      `${baseUrl}/?peer=${encodeURIComponent(name)}&replica=${replica}&videoHeight=270`,
-    );
+    const query = new URLSearchParams({
+      ...{ peer: name, replica: String(replica), videoHeight: String(videoHeight) },
+      ...(token === undefined ? {} : { token }),
+    });
+    await page.goto(`${baseUrl}/?${query.toString()}`);
     await page.getByTestId('name-input').fill(name);
     await page.getByTestId('room-input').fill(room);
     await page.getByTestId('join-button').click();
