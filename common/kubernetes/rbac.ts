@@ -1,7 +1,10 @@
 import type { resourceTypes } from './paths.ts';
 
-/** The services that talk to the Kubernetes API. Media nodes do not: their pods get no token. */
-export type ApiService = 'operator' | 'signaling';
+/**
+ * What talks to the Kubernetes API: two services, and two Jobs of the Helm chart, which run the operator's commands of these names.
+ * Media nodes do not: their pods get no token.
+ */
+export type ApiService = 'operator' | 'signaling' | 'cleanup' | 'pools';
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
@@ -132,6 +135,28 @@ export const permissions: Record<ApiService, Permission[]> = {
       verbs: ['list', 'watch'],
       scope: 'watched',
       reason: 'knows whether a pool lets a join make a room; shows pools in the console',
+    },
+  ],
+  cleanup: [
+    {
+      resource: 'mediarooms',
+      verbs: ['list', 'watch', 'delete'],
+      scope: 'watched',
+      reason: 'deletes all rooms, and waits until they are gone',
+    },
+    {
+      resource: 'mediaworkers',
+      verbs: ['list', 'watch', 'delete'],
+      scope: 'watched',
+      reason: 'deletes all pools after them, and waits until they are gone',
+    },
+  ],
+  pools: [
+    {
+      resource: 'mediaworkers',
+      verbs: ['list', 'create', 'patch', 'delete'],
+      scope: 'watched',
+      reason: 'applies the pools of the chart, and deletes those that are no longer among them',
     },
   ],
 };

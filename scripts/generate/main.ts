@@ -6,6 +6,8 @@ import * as prettier from 'prettier';
 
 import { renderOpenApi as renderMediaNodeApi } from '../../media-node/openapi.ts';
 import { renderOpenApi as renderSignalingApi } from '../../signaling/http/openapi.ts';
+import { renderChart, renderChartRbac, renderCrd } from './chart/files.ts';
+import { renderChartValues, renderValues, renderValuesSchema } from './chart/render-values.ts';
 import { renderConfiguration } from './configuration.ts';
 import { renderResourceTypes } from './crd-types.ts';
 import { renderMetrics } from './metrics.ts';
@@ -34,6 +36,16 @@ const generators: Generator[] = [
   { path: 'config/rbac/operator.yaml', render: () => renderRbac('operator', 'all') },
   { path: 'config/rbac/operator-namespaced.yaml', render: () => renderRbac('operator', 'one') },
   { path: 'config/rbac/signaling.yaml', render: () => renderRbac('signaling', 'one') },
+  { path: 'charts/kube-sfu/Chart.yaml', render: renderChart },
+  { path: 'charts/kube-sfu/values.yaml', render: renderValues },
+  { path: 'charts/kube-sfu/values.schema.json', render: renderValuesSchema },
+  {
+    path: 'charts/kube-sfu/files/crds/mediaworkers.yaml',
+    render: () => renderCrd('mediaworkers'),
+  },
+  { path: 'charts/kube-sfu/files/crds/mediarooms.yaml', render: () => renderCrd('mediarooms') },
+  { path: 'charts/kube-sfu/files/rbac.yaml', render: renderChartRbac },
+  { path: 'docs/chart-values.md', render: renderChartValues },
   { path: 'docs/metrics.md', render: renderMetrics },
   { path: 'docs/openapi/media-node.json', render: renderMediaNodeApi },
   { path: 'docs/openapi/signaling.json', render: renderSignalingApi },

@@ -47,6 +47,7 @@ function registries(): { title: string; metrics: Described[] }[] {
   createOperatorMetrics(operator).observe({
     nodes: () => [],
     rooms: () => ({ ready: 0, notReady: 0 }),
+    conditions: () => [],
     pendingInstances: () => 0,
   });
   createKubernetesMetrics(operator);

@@ -28,7 +28,7 @@ const resourceOf = ({ resource, subresource }: Permission): string =>
   subresource === undefined ? resource : `${resource}/${subresource}`;
 
 /** A rule for each permission, under its reason. */
-function ruleNodes(document: Document, granted: Permission[]): YAMLMap[] {
+export function ruleNodes(document: Document, granted: Permission[]): YAMLMap[] {
   return granted.map((permission) => {
     const node = document.createNode({
       apiGroups: [groupOf(permission)],
@@ -154,6 +154,16 @@ export function renderPermissions(): string {
     'It looks after one namespace, and [signaling.yaml](../config/rbac/signaling.yaml) grants all in it.',
     '',
     ...serviceSection('signaling'),
+    '',
+    '## Jobs of the Helm chart',
+    '',
+    'Before an uninstall, `cleanup`:',
+    '',
+    ...serviceSection('cleanup'),
+    '',
+    'After an installation or upgrade with `pools`:',
+    '',
+    ...serviceSection('pools'),
     '',
     '## Media nodes',
     '',
