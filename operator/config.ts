@@ -155,6 +155,14 @@ export const operatorConfig = z
         serviceAccountName: dnsSubdomain
           .optional()
           .describe('service account of the nodes; no token of it is mounted'),
+        configHash: z
+          .string()
+          .min(1)
+          .max(128)
+          .optional()
+          .describe(
+            'stands for the content of the nodes’ ConfigMap and Secret: another value rolls all pools',
+          ),
         portReservationMs: ms(
           600_000,
           'how long the ports of a new pod are set aside while the pod does not appear',
@@ -223,6 +231,15 @@ export const operatorConfig = z
         connectTimeoutMs: ms(120_000, 'how long the command migrate waits for Postgres'),
         retryMs: ms(1_000, 'pause between two of its attempts to connect'),
         lockTimeoutMs: ms(300_000, 'how long it waits for another that is under way'),
+      })
+      .prefault({}),
+    cleanup: z
+      .strictObject({
+        timeoutMs: ms(
+          180_000,
+          'how long rooms and pools that the command cleanup deletes may take to go',
+        ),
+        pollMs: ms(1_000, 'pause between two of its looks at what is left'),
       })
       .prefault({}),
     autoscaling: z

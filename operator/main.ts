@@ -57,4 +57,13 @@ runService(operatorConfig, {
   healthcheck: { run: (config) => healthcheck(config.listen, config.healthcheckTimeoutMs) },
   // Loaded when they are asked for alone: what they need, the operator need not have in its memory.
   migrate: { run: async (config) => (await import('./commands/migrate.ts')).runMigrate(config) },
+  cleanup: {
+    options: { timeout: 'SECONDS' },
+    run: async (config, { timeout }) =>
+      (await import('./commands/cleanup.ts')).runCleanup(config, timeout),
+  },
+  pools: {
+    options: { file: 'FILE', selector: 'LABELS' },
+    run: async (config, options) => (await import('./commands/pools.ts')).runPools(config, options),
+  },
 });

@@ -318,6 +318,7 @@ describe('specHash', () => {
     { name: 'the configured image', pods: { image: 'default:2' } },
     { name: 'the configured port', pods: { apiPort: 7001 } },
     { name: 'the configured ConfigMap', pods: { configMapName: 'c' } },
+    { name: 'the content of the configured ConfigMap and Secret', pods: { configHash: 'h' } },
     { name: 'the configured Secret', pods: { secretName: 's' } },
     { name: 'the configured service account', pods: { serviceAccountName: 's' } },
     { name: 'the configured grace period', pods: { terminationGracePeriodSeconds: 9 } },

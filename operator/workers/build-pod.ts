@@ -5,6 +5,7 @@ import type { PodManifest } from '../cluster.ts';
 import type { OperatorConfig } from '../config.ts';
 import { buildContainer, buildVolumes } from './container.ts';
 import {
+  configHashAnnotation,
   managedBy,
   managedByLabel,
   podName,
@@ -72,6 +73,8 @@ const podSecurity = {
 
 function buildShape(worker: MediaWorker, options: PodBuildOptions): PodManifest {
   const { config } = options;
+  const metadata = buildMetadata(worker, options);
+  if (config.configHash) metadata.annotations[configHashAnnotation] = config.configHash;
   const onHost = worker.spec.network.mode === 'HostNetwork';
   const spec: PodManifest['spec'] = {
     // A pod on its machine's network asks the cluster's DNS only when it is told to.
@@ -85,7 +88,7 @@ function buildShape(worker: MediaWorker, options: PodBuildOptions): PodManifest 
     containers: [buildContainer(worker, options)],
     volumes: buildVolumes(config),
   };
-  return applyOverrides({ metadata: buildMetadata(worker, options), spec }, worker);
+  return applyOverrides({ metadata, spec }, worker);
 }
 
 /** JSON with sorted keys: equal for equal values, whoever wrote them. */

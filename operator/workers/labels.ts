@@ -14,6 +14,8 @@ export const occupiedLabel = 'kube-sfu.dev/occupied';
 export const portsAnnotation = 'kube-sfu.dev/ports';
 /** Tells which shape of the pool's spec the pod was made for. */
 export const specHashAnnotation = 'kube-sfu.dev/spec-hash';
+/** What the configuration says of the content of the pods' ConfigMap and Secret. */
+export const configHashAnnotation = 'kube-sfu.dev/config-hash';
 /** When the pod was chosen to go: the decision outlives the operator that made it. */
 export const drainingSinceAnnotation = 'kube-sfu.dev/draining-since';
 
