@@ -25,7 +25,12 @@ interface Condition {
 
 export interface Pod extends KubeObject {
   spec: { nodeName?: string; containers: { name: string; image: string }[] };
-  status: { phase: string; podIP?: string; conditions?: Condition[] };
+  status: {
+    phase: string;
+    podIP?: string;
+    conditions?: Condition[];
+    containerStatuses?: { imageID: string }[];
+  };
 }
 
 export interface Scope {
