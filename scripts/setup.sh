@@ -3,12 +3,12 @@
 # Chromium. What is there already is found in a moment. Writes the environment of the make targets to .run/env. See `make help`
 # for the variables.
 #
-# Usage: scripts/setup.sh [PART…]    parts: node dependencies worker postgres kubernetes chromium (all of them)
+# Usage: scripts/setup.sh [PART…]    parts: node dependencies worker postgres kubernetes helm upstream-crds chromium (all of them)
 # shellcheck disable=SC2154 # cache, run_dir: setup/lib.sh
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib node worker postgres kubernetes chromium; do
+for part in lib node worker postgres kubernetes helm chromium; do
   # shellcheck source=/dev/null
   . "$here/setup/$part.sh"
 done
@@ -24,10 +24,10 @@ main() {
   local part
   mkdir -p "$run_dir" "$cache"
   rm -f "$run_dir/missing-packages"
-  [ $# -gt 0 ] || set -- node dependencies worker postgres kubernetes chromium
+  [ $# -gt 0 ] || set -- node dependencies worker postgres kubernetes helm upstream-crds chromium
   for part; do
     case $part in
-      node | dependencies | worker | postgres | kubernetes | chromium) "setup_$part" ;;
+      node | dependencies | worker | postgres | kubernetes | helm | upstream-crds | chromium) "setup_$part" ;;
       *) die "no such part: $part" ;;
     esac
   done

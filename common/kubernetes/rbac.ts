@@ -140,13 +140,13 @@ export const permissions: Record<ApiService, Permission[]> = {
   cleanup: [
     {
       resource: 'mediarooms',
-      verbs: ['list', 'watch', 'delete'],
+      verbs: ['list', 'delete'],
       scope: 'watched',
       reason: 'deletes all rooms, and waits until they are gone',
     },
     {
       resource: 'mediaworkers',
-      verbs: ['list', 'watch', 'delete'],
+      verbs: ['list', 'delete'],
       scope: 'watched',
       reason: 'deletes all pools after them, and waits until they are gone',
     },

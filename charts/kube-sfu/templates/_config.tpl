@@ -11,6 +11,7 @@
   "image" (include "kube-sfu.image" (list . .Values.media.image))
   "configMapName" (printf "%s-media-node" $name)
   "secretName" (include "kube-sfu.mediaSecretName" .)
+  "configHash" (include "kube-sfu.mediaHash" .)
   "serviceAccountName" (printf "%s-media-node" $name) -}}
 {{- $ours := dict
   "serviceAuth" (dict "secret" "${SERVICE_SECRET}")
@@ -58,6 +59,15 @@
 {{- end -}}
 {{- end -}}
 {{- toYaml $urls -}}
+{{- end -}}
+
+{{/* Changes with what media nodes read when they start, so that pools roll. */}}
+{{- define "kube-sfu.mediaHash" -}}
+{{- $secrets := dict -}}
+{{- if not .Values.secrets.existingSecret -}}
+{{- $secrets = pick (include "kube-sfu.secretData" . | fromYaml) "SERVICE_SECRET" "DATABASE_URL" -}}
+{{- end -}}
+{{- printf "%s%s" (include "kube-sfu.mediaConfig" .) (toYaml $secrets) | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{- define "kube-sfu.mediaConfig" -}}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Document, isMap, isScalar, type Pair, type YAMLMap } from 'yaml';
+import { Document, isMap, isScalar, type YAMLMap } from 'yaml';
 
 import { bounded, code, table } from '../table.ts';
 import { chartValues } from './values/index.ts';
@@ -39,7 +39,7 @@ function wrap(text: string, indent: number): string {
 }
 
 function comment(map: YAMLMap, of: JsonSchema, depth: number): void {
-  for (const pair of map.items as Pair[]) {
+  for (const pair of map.items) {
     if (!isScalar(pair.key)) continue;
     const child = of.properties?.[String(pair.key.value)];
     if (!child) continue;

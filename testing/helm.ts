@@ -1,0 +1,77 @@
+import path from 'node:path';
+
+import { parseAllDocuments } from 'yaml';
+
+import { runCommand } from './command.ts';
+
+export const chart = path.resolve(import.meta.dirname, '../charts/kube-sfu');
+
+/** A Kubernetes object, as far as tests look at it. */
+export interface Rendered {
+  apiVersion: string;
+  kind: string;
+  metadata: {
+    name: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+  data?: Record<string, string>;
+  stringData?: Record<string, string>;
+  spec?: unknown;
+  rules?: unknown;
+  automountServiceAccountToken?: boolean;
+}
+
+/** Values of the chart: `{ 'ingress.enabled': true }`, and whole objects at a path. */
+export type Values = Record<string, unknown>;
+
+export interface HelmOptions {
+  /** Of the cluster; without one Helm sees none. */
+  kubeconfig?: string;
+  /** Where Helm keeps its own files. */
+  home: string;
+  values?: Values;
+  namespace?: string;
+}
+
+function binary(): string {
+  const command = process.env['HELM_BIN'];
+  if (!command)
+    throw new Error(
+      'HELM_BIN is not set: run scripts/setup.sh helm, then read .run/env (make test does both)',
+    );
+  return command;
+}
+
+/**
+ * Runs the real Helm and returns what it printed.
+ *
+ * @throws {CommandError} with its message when it fails
+ */
+export function helm(args: string[], options: HelmOptions): Promise<string> {
+  const { kubeconfig = '/dev/null', home, values = {}, namespace = 'kube-sfu-system' } = options;
+  const set = Object.entries(values).flatMap(([key, value]) => [
+    '--set-json',
+    `${key}=${JSON.stringify(value)}`,
+  ]);
+  const env = { HOME: home, KUBECONFIG: kubeconfig, PATH: process.env['PATH'] };
+  return runCommand(binary(), [...args, '--namespace', namespace, ...set], {
+    env,
+    timeoutMs: 120_000,
+  });
+}
+
+export const parseRendered = (text: string): Rendered[] =>
+  parseAllDocuments(text)
+    .map((document) => document.toJS() as Rendered | null)
+    .filter((object) => object !== null);
+
+/** What `helm template` makes of the values. Hooks are among it. */
+export const template = async (options: HelmOptions): Promise<Rendered[]> =>
+  parseRendered(
+    await helm(
+      ['template', 'kube-sfu', chart, ...(options.kubeconfig ? ['--dry-run=server'] : [])],
+      options,
+    ),
+  );
