@@ -1,0 +1,97 @@
+/**
+ * Puts the files of an image's service into a folder: our files that it reaches, the npm packages that these need, and its native
+ * programs.
+ *
+ * Usage: node scripts/images/stage.ts IMAGE FOLDER
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+
+import { z } from 'zod';
+
+import { closureOf } from './packages.ts';
+import { reach } from './reach.ts';
+import { imageName, images, type ImageContents, type ImageName } from './services.ts';
+
+const tree = path.resolve(import.meta.dirname, '..', '..');
+
+const packageFile = z.object({ version: z.string(), license: z.string() });
+
+/** Where mediasoup looks for its worker. */
+const workerPath = 'node_modules/mediasoup/worker/out/Release/mediasoup-worker';
+
+/** What packages hold for those who develop with them, and mediasoup's sources of the worker. */
+const isUnused = (file: string): boolean =>
+  /\.(map|d\.[cm]?ts)$/.test(file) ||
+  /^node_modules\/mediasoup\/(worker|npm-scripts\.mjs)/.test(file);
+
+/** Copies a file with modes that do not depend on who made the tree, readable for any account. */
+export function copyFile(from: string, to: string, mode = 0o644): void {
+  mkdirSync(path.dirname(to), { recursive: true, mode: 0o755 });
+  copyFileSync(from, to);
+  chmodSync(to, mode);
+}
+
+/** A package's own files; what it has in a `node_modules` of its own is a package too. */
+function packageFiles(root: string, location: string): string[] {
+  return readdirSync(path.join(root, location), { withFileTypes: true })
+    .filter((entry) => entry.name !== 'node_modules')
+    .flatMap((entry) => {
+      const name = path.posix.join(location, entry.name);
+      if (entry.isDirectory()) return packageFiles(root, name);
+      return entry.isFile() && !isUnused(name) ? [name] : [];
+    });
+}
+
+function stageWorker(root: string, out: string): void {
+  const worker = process.env['MEDIASOUP_WORKER_BIN'] ?? path.join(root, workerPath);
+  if (!existsSync(worker))
+    throw new Error(`no mediasoup worker at ${worker}: run scripts/setup.sh worker first`);
+  copyFile(worker, path.join(out, workerPath), 0o755);
+}
+
+/**
+ * Fills a folder with what an image has in `/app`.
+ *
+ * @param out removed first when it is there
+ * @param root the tree, with its packages installed; for `signaling` also with the page built
+ * @throws Error naming what is not there
+ */
+export function stage(name: ImageName, out: string, root = tree): void {
+  const contents: ImageContents = images[name];
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true, mode: 0o755 });
+  const missing = contents.data.find((data) => !existsSync(path.join(root, data)));
+  if (missing !== undefined)
+    throw new Error(`${name}: there is no ${missing}; npm run build:web makes web/dist`);
+  const { files, packages } = reach(root, [contents.entry, ...contents.data]);
+  const { direct, locations } = closureOf(root, packages);
+  for (const file of [...files, 'LICENSE', ...locations.flatMap((at) => packageFiles(root, at))])
+    copyFile(path.join(root, file), path.join(out, file));
+  const { version, license } = packageFile.parse(
+    JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')),
+  );
+  // In place of the tree's own, whose version a media node reports.
+  const manifest = { name: `kube-sfu-${name}`, version, private: true, license, type: 'module' };
+  writeFileSync(
+    path.join(out, 'package.json'),
+    `${JSON.stringify({ ...manifest, dependencies: direct }, null, 2)}\n`,
+  );
+  chmodSync(path.join(out, 'package.json'), 0o644);
+  if (contents.native === 'mediasoup-worker') stageWorker(root, out);
+}
+
+if (import.meta.main) {
+  const [name, out] = process.argv.slice(2);
+  if (out === undefined) throw new Error('expected an image and a folder');
+  stage(imageName.parse(name), path.resolve(out));
+}
