@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { isConditionTrue } from '../common/resources/conditions.ts';
-import type { KubernetesObject, MediaWorker } from '../common/resources/types.ts';
+import type { KubernetesObject, MediaRoom, MediaWorker } from '../common/resources/types.ts';
 import type { NodeStatus } from '../common/wire/media-node.ts';
 import { formatKey, type Pod, type Reader } from './cluster.ts';
 import type { OperatorDeps } from './deps.ts';
+import type { ConditionLabels } from './metrics.ts';
 import type { ObservedNode } from './nodes/observe.ts';
 import { RoomMemory } from './rooms/memory.ts';
 import { createOrphanCollector } from './rooms/orphans.ts';
@@ -246,6 +247,12 @@ function compareRouters(
   });
 }
 
+/** Of each condition what it has in common with those of other objects: its message is left out. */
+const conditionsOf = (objects: readonly (MediaWorker | MediaRoom)[], kind: string) =>
+  objects.flatMap(({ status }): ConditionLabels[] =>
+    (status?.conditions ?? []).map(({ type, status, reason }) => ({ kind, type, status, reason })),
+  );
+
 function observeMetrics({ metrics, monitor, cluster, sweeper }: OperatorDeps): void {
   metrics.observe({
     nodes: () => monitor.list(),
@@ -254,6 +261,10 @@ function observeMetrics({ metrics, monitor, cluster, sweeper }: OperatorDeps): v
       const ready = all.filter(({ status }) => isConditionTrue(status?.conditions, 'Ready')).length;
       return { ready, notReady: all.length - ready };
     },
+    conditions: () => [
+      ...conditionsOf(cluster.workers.list(), 'MediaWorker'),
+      ...conditionsOf(cluster.rooms.list(), 'MediaRoom'),
+    ],
     pendingInstances: () => sweeper.pending,
   });
 }

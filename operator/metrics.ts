@@ -4,10 +4,14 @@ import type { ObservedNode } from './nodes/observe.ts';
 import type { NodeState } from './placement/types.ts';
 import { createRuntimeMetrics, type RuntimeMetrics } from './runtime/metrics.ts';
 
+/** One condition of one object, as far as many objects may have the same. */
+export type ConditionLabels = Record<'kind' | 'type' | 'status' | 'reason', string>;
+
 /** What the gauges look at when they are read. */
 interface OperatorView {
   nodes(): readonly ObservedNode[];
   rooms(): { ready: number; notReady: number };
+  conditions(): Iterable<ConditionLabels>;
   pendingInstances(): number;
 }
 
@@ -46,6 +50,16 @@ function observeView(registry: Registry, view: OperatorView): void {
       const { ready, notReady } = view.rooms();
       this.set({ ready: 'true' }, ready);
       this.set({ ready: 'false' }, notReady);
+    },
+  });
+  new Gauge({
+    name: 'kube_sfu_operator_conditions',
+    help: 'Pools and rooms by kind, type, status and reason of each of their conditions.',
+    labelNames: ['kind', 'type', 'status', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const condition of view.conditions()) this.inc(condition);
     },
   });
   new Gauge({

@@ -30,6 +30,7 @@ const readyRoom = (name: string) =>
     () => isConditionTrue(world.room(name).status?.conditions, 'Ready'),
     soon,
   );
+const conditionsMetric = 'kube_sfu_operator_conditions';
 const placements = (name: string): Placement[] => world.room(name).status?.placements ?? [];
 
 describe('MediaWorker', () => {
@@ -58,6 +59,9 @@ describe('MediaWorker', () => {
       ['p-2', 'Ready'],
     ]);
     expect(status?.nodes?.[0]?.instanceId).toBe(world.pods.node('p-0').instanceId);
+    expect(await world.registry.registry.getSingleMetricAsString(conditionsMetric)).toContain(
+      `{kind="MediaWorker",type="Ready",status="True",reason="AllNodesReady"} 2`,
+    );
     expect(world.pods.list()[0]?.metadata.ownerReferences?.[0]?.uid).toBeDefined();
   });
 
