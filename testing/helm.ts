@@ -33,6 +33,8 @@ export interface HelmOptions {
   home: string;
   values?: Values;
   namespace?: string;
+  /** Renders for an upgrade in place of an installation. */
+  upgrade?: boolean;
 }
 
 function binary(): string {
@@ -68,10 +70,9 @@ export const parseRendered = (text: string): Rendered[] =>
     .filter((object) => object !== null);
 
 /** What `helm template` makes of the values. Hooks are among it. */
-export const template = async (options: HelmOptions): Promise<Rendered[]> =>
-  parseRendered(
-    await helm(
-      ['template', 'kube-sfu', chart, ...(options.kubeconfig ? ['--dry-run=server'] : [])],
-      options,
-    ),
-  );
+export async function template(options: HelmOptions): Promise<Rendered[]> {
+  // What is there already, such as a namespace, may be the release's.
+  const live = options.kubeconfig ? ['--dry-run=server', '--take-ownership'] : [];
+  const kind = options.upgrade ? ['--is-upgrade'] : [];
+  return parseRendered(await helm(['template', 'kube-sfu', chart, ...live, ...kind], options));
+}

@@ -40,6 +40,7 @@
     "urls" $urls
     "page" .Values.signaling.page.enabled
     "trustedProxies" (ternary (ternary 1 0 $proxied) $proxies (lt $proxies 0)))
+  "shutdownDelayMs" (.Values.signaling.shutdownDelayMs | int)
   "internal" (dict "host" "${POD_IP}")
   "database" (dict "url" "${DATABASE_URL}")
   "roomAuth" (dict "secret" "${ROOM_SECRET}")

@@ -105,6 +105,11 @@ export const signaling = z
       .describe(
         '`public.trustedProxies`: how many proxies in front append to X-Forwarded-For; -1: one with `ingress` or `gateway`, else none',
       ),
+    shutdownDelayMs: count(
+      '`shutdownDelayMs`: how long a pod that is to end goes on serving, until ingress controllers have noticed',
+      5000,
+      0,
+    ),
     page: z
       .strictObject({ enabled: flag('whether the service serves the page itself, at `/`', true) })
       .prefault({})
