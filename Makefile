@@ -1,14 +1,14 @@
 # Every target begins with the set-up of what it needs, which takes a moment when all is there already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-status test check bench format clean
+.PHONY: help setup demo demo-status test e2e check bench format clean
 
 # With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
 RUN := . .run/env && exec
 
 help: ## Explain the targets and variables
 	@echo 'Targets:'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables, as in "make demo TLS=1":'
 	@awk -F ' +## ' '/^# [A-Z_]+=?.* ## / { sub(/^# /, "", $$1); printf "  %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,9 +24,13 @@ demo-status: ## List the running demo's processes, roles and metrics addresses a
 	@scripts/setup.sh node dependencies
 	@$(RUN) node demo/status.ts
 
-test: ## Run all the tests, real browsers included
+test: ## Run all the tests that need no cluster, real browsers included
 	@scripts/setup.sh
 	@$(RUN) node scripts/test/main.ts
+
+e2e: ## Run the tests on a cluster: the one that is there, else one that is made for them, or KUBECONFIG's
+	@scripts/setup.sh node dependencies chromium
+	@$(RUN) node scripts/test/cluster.ts
 
 check: ## Check types, lint, formatting, unused code and generated files
 	@scripts/setup.sh node dependencies
@@ -57,4 +61,7 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # MEDIASOUP_WORKER_BIN  ## A mediasoup worker to use (default: downloaded, else built)
 # KUBEBUILDER_ASSETS    ## A folder with etcd, kube-apiserver and kubectl to test with (default: downloaded, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
+# KUBECONFIG            ## Tests on a cluster: the cluster to use (default: that of make cluster, which is made where there is none)
+# E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry
+# KEEP=1                ## Tests on a cluster: leave the cluster up that was made for them
 # KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)

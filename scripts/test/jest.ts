@@ -19,6 +19,8 @@ export interface JestRun {
   resultsFile: string;
   /** Milliseconds. */
   timeout: number;
+  /** A command that runs Jest, such as one that enters a network namespace. */
+  within?: string[];
 }
 
 /**
@@ -29,20 +31,18 @@ export async function runJest({
   args,
   resultsFile,
   timeout,
+  within = [],
 }: JestRun): Promise<string | undefined> {
-  const jest = spawn(
-    process.execPath,
-    ['node_modules/jest/bin/jest.js', '--json', `--outputFile=${resultsFile}`, ...args],
-    {
-      cwd: root,
-      env: {
-        ...process.env,
-        NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-      },
-      // The readable report goes to standard error.
-      stdio: ['ignore', 'ignore', 'inherit'],
+  const [command, ...rest] = [...within, process.execPath, 'node_modules/jest/bin/jest.js'];
+  const jest = spawn(command, [...rest, '--json', `--outputFile=${resultsFile}`, ...args], {
+    cwd: root,
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
     },
-  );
+    // The readable report goes to standard error.
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const exited = once(jest, 'exit');
   const passOn = (): void => {
     jest.kill('SIGTERM');
