@@ -52,3 +52,14 @@ LABEL org.opencontainers.image.title="kube-sfu/media-node" \
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
   CMD ["node", "media-node/main.ts", "healthcheck", "--config", "config/media-node.yaml"]
 ENTRYPOINT ["node", "media-node/main.ts"]
+
+FROM base AS trial-postgres
+COPY --from=build /trees/trial-postgres /app
+# A new volume of docker takes over the folder's owner.
+COPY --from=build --chown=65532:65532 /trees/data /var/lib/postgresql
+LABEL org.opencontainers.image.title="kube-sfu/trial-postgres" \
+  org.opencontainers.image.description="A Postgres server for trials"
+EXPOSE 5432
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
+  CMD ["node", "trial-postgres/main.ts", "healthcheck"]
+ENTRYPOINT ["node", "trial-postgres/main.ts"]

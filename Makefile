@@ -1,7 +1,7 @@
 # Every target begins with the set-up of what it needs, which takes a moment when all is there already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-status test e2e check bench format clean
+.PHONY: help images setup demo demo-status test e2e check bench format clean
 
 # With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
 RUN := . .run/env && exec
@@ -39,6 +39,10 @@ check: ## Check types, lint, formatting, unused code and generated files
 bench: ## Measure joins, statements a join, what forwarding costs, and how many rooms the operator places
 	@scripts/setup.sh node dependencies worker postgres kubernetes
 	@$(RUN) node bench/main.ts
+
+images: ## Build the images of the services into .run/images: by docker or podman, else by buildah
+	@scripts/setup.sh node dependencies worker postgres
+	@$(RUN) scripts/images/build.sh
 
 format: ## Format the files
 	@scripts/setup.sh node dependencies

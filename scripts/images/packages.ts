@@ -50,7 +50,9 @@ function neededBy(lock: PackageLock, location: string): { name: string; required
   const isOptional = (name: string): boolean => entry.peerDependenciesMeta[name]?.optional ?? false;
   // An optional peer is wanted when the tree asks for it by itself, as it does for one of Knex' drivers.
   const wanted = lock.packages['']?.dependencies ?? {};
-  const peers = [...new Set([entry.peerDependencies, entry.peerDependenciesMeta].flatMap(Object.keys))]
+  const peers = [
+    ...new Set([entry.peerDependencies, entry.peerDependenciesMeta].flatMap(Object.keys)),
+  ]
     .filter((name) => !isOptional(name) || Object.hasOwn(wanted, name))
     .map((name) => ({ name, required: !isOptional(name) }));
   return [

