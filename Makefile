@@ -30,7 +30,7 @@ test: ## Run all the tests that need no cluster, real browsers included
 
 e2e: ## Run the tests on a cluster: the one that is there, else one that is made for them, or KUBECONFIG's
 	@scripts/setup.sh node dependencies chromium
-	@$(RUN) node scripts/test/cluster.ts
+	@$(RUN) node scripts/test/cluster.ts $(ARGS)
 
 check: ## Check types, lint, formatting, unused code and generated files
 	@scripts/setup.sh node dependencies
@@ -67,5 +67,6 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
 # KUBECONFIG            ## Tests on a cluster: the cluster to use (default: that of make cluster, which is made where there is none)
 # E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry
+# ARGS                  ## Tests on a cluster: which files, as in ARGS=faults (all)
 # KEEP=1                ## Tests on a cluster: leave the cluster up that was made for them
 # KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)

@@ -10,6 +10,8 @@ const setUpMs = 300_000;
 /** Long enough for everything but what can't be. */
 const brokenMs = 45_000;
 
+const kinds = ['mediarooms.kube-sfu.dev', 'mediaworkers.kube-sfu.dev'];
+
 let world: World;
 let meeting: Meeting;
 let second: Release;
@@ -41,11 +43,15 @@ beforeAll(async () => {
 }, hookTimeout(setUpMs));
 
 afterAll(async () => {
+  const { cluster, release } = world;
   await meeting.close();
-  await world.cluster.kubectl(['delete', 'namespace', 'e2e-second', '--ignore-not-found'], {
+  const namespaces = [second.options.namespace, release.options.namespace];
+  await cluster.kubectl(['delete', 'namespace', ...namespaces, '--ignore-not-found'], {
     timeoutMs: 90_000,
   });
-}, 120_000);
+  if (await release.bringsKinds())
+    await cluster.kubectl(['delete', 'crd', ...kinds, '--ignore-not-found', '--timeout=60s']);
+}, 200_000);
 
 const firstRelease = async (): Promise<Record<string, string>> => {
   const { namespace, mediaNamespace } = world.release.options;
@@ -120,10 +126,9 @@ scenario(
     expect(await objectsIn(cluster, namespace)).toEqual([]);
     const left = await clusterObjects(cluster);
     expect(left).not.toContain(`Namespace/${mediaNamespace}`);
-    const kinds = ['mediarooms', 'mediaworkers'].map(
-      (name) => `CustomResourceDefinition/${name}.kube-sfu.dev`,
+    expect(left).toEqual(
+      expect.arrayContaining(kinds.map((name) => `CustomResourceDefinition/${name}`)),
     );
-    expect(left).toEqual(expect.arrayContaining(kinds));
     expect(left.filter((name) => name.includes(namespace))).toEqual([`Namespace/${namespace}`]);
   },
   360_000,

@@ -140,7 +140,7 @@ export class Release {
     const { mediaNamespace, namespace, host } = this.options;
     const [first = ''] = this.#cluster.info.nodes;
     return {
-      crds: { enabled: await this.#bringsKinds() },
+      crds: { enabled: await this.bringsKinds() },
       operator: { resources: small('96Mi') },
       signaling: { resources: small('96Mi') },
       media: { namespace: mediaNamespace, createNamespace: mediaNamespace !== namespace },
@@ -169,7 +169,7 @@ export class Release {
   }
 
   /** Of the releases in a cluster only one can have the CRDs; it is this one unless they are another's already. */
-  async #bringsKinds(): Promise<boolean> {
+  async bringsKinds(): Promise<boolean> {
     const crds = await this.#cluster.list('customresourcedefinitions');
     const owner = crds.find(({ metadata }) => metadata.name === 'mediarooms.kube-sfu.dev');
     if (!owner) return true;
