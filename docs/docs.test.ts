@@ -6,6 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
 import { loadCrd, plurals, schemaOf, type StructuralSchema } from '../common/resources/crd.ts';
+import { chartValues } from '../scripts/generate/chart/values/index.ts';
 import { mediaNodeConfig } from '../media-node/config.ts';
 import { operatorConfig } from '../operator/config.ts';
 import type { ConditionTable, EventTable } from '../operator/reasons.ts';
@@ -133,8 +134,13 @@ describe('a field or key', () => {
     fields.includes(name) ||
     fields.some((field) => field.endsWith('.*') && name.startsWith(field.slice(0, -1)));
   const keys = new Set(
-    [operatorConfig, signalingConfig, mediaNodeConfig].flatMap((schema) => schemaKeys(schema)),
+    [operatorConfig, signalingConfig, mediaNodeConfig, chartValues].flatMap((schema) =>
+      schemaKeys(schema),
+    ),
   );
+  /** What Kubernetes or a service checks itself, below a value of the chart. */
+  const isFree = (name: string): boolean =>
+    [...keys].some((key) => /(^pools|\.(config|spec))$/.test(key) && name.startsWith(`${key}.`));
   const firstParts = new Set([...keys].map((key) => key.split('.')[0] ?? ''));
   const guides = documents.filter((name) =>
     /^docs\/(operations|troubleshooting|capability)/.test(name),
@@ -147,7 +153,7 @@ describe('a field or key', () => {
     const unknown = named.filter((text) => {
       const [first = ''] = text.split('.');
       if (first === 'spec' || first === 'status') return !isField(text);
-      return firstParts.has(first) && !keys.has(text) && !isField(`spec.${text}`);
+      return firstParts.has(first) && !keys.has(text) && !isFree(text) && !isField(`spec.${text}`);
     });
     expect(unknown).toEqual([]);
   });

@@ -32,6 +32,8 @@ export interface HelmOptions {
   /** Where Helm keeps its own files. */
   home: string;
   values?: Values;
+  /** Files with values; those of `values` are laid over them. */
+  files?: string[];
   namespace?: string;
   /** Renders for an upgrade in place of an installation. */
   upgrade?: boolean;
@@ -52,16 +54,26 @@ function binary(): string {
  * @throws {CommandError} with its message when it fails
  */
 export function helm(args: string[], options: HelmOptions): Promise<string> {
-  const { kubeconfig = '/dev/null', home, values = {}, namespace = 'kube-sfu-system' } = options;
+  const {
+    kubeconfig = '/dev/null',
+    home,
+    values = {},
+    namespace = 'kube-sfu-system',
+    files = [],
+  } = options;
   const set = Object.entries(values).flatMap(([key, value]) => [
     '--set-json',
     `${key}=${JSON.stringify(value)}`,
   ]);
   const env = { HOME: home, KUBECONFIG: kubeconfig, PATH: process.env['PATH'] };
-  return runCommand(binary(), [...args, '--namespace', namespace, ...set], {
-    env,
-    timeoutMs: 120_000,
-  });
+  return runCommand(
+    binary(),
+    [...args, '--namespace', namespace, ...files.flatMap((file) => ['--values', file]), ...set],
+    {
+      env,
+      timeoutMs: 120_000,
+    },
+  );
 }
 
 export const parseRendered = (text: string): Rendered[] =>
