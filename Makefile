@@ -64,6 +64,7 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # DATABASE_URL          ## A Postgres server to use, by a role that may create databases (default: an embedded one)
 # MEDIASOUP_WORKER_BIN  ## A mediasoup worker to use (default: downloaded, else built)
 # KUBEBUILDER_ASSETS    ## A folder with etcd, kube-apiserver and kubectl to test with (default: downloaded, else built)
+# HELM_BIN              ## A Helm 4 for the tests (default: found, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
 # KUBECONFIG            ## Tests on a cluster: the cluster to use (default: that of make cluster, which is made where there is none)
 # E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry

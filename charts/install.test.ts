@@ -88,6 +88,28 @@ describe('a release', () => {
     await controlPlane.kubectl(['get', 'mediaworkers,mediarooms', '-A']);
   });
 
+  it.each([
+    ['cleanup', 'list mediarooms, delete mediarooms, list mediaworkers, delete mediaworkers'],
+    ['pools', 'list mediaworkers, create mediaworkers, patch mediaworkers, delete mediaworkers'],
+    ['signaling', 'list mediarooms, watch mediaworkers, create mediarooms'],
+    ['operator', 'create pods, patch mediarooms/status, create poddisruptionbudgets.policy'],
+  ])('lets the service account of %s do what it must, and read no secrets', async (name, needs) => {
+    const as = `--as=system:serviceaccount:one:kube-sfu-${name}`;
+    const may = async (what: string, namespace = 'one'): Promise<string> => {
+      const words = what
+        .trim()
+        .split(' ')
+        .map((word) => word.replace('/status', ''));
+      const sub = what.includes('/status') ? ['--subresource=status'] : [];
+      // It exits with 1 for a no.
+      const answer = controlPlane.kubectl(['auth', 'can-i', ...words, ...sub, '-n', namespace, as]);
+      return (await answer.catch(() => 'no')).trim();
+    };
+    for (const need of needs.split(', ')) expect([need, await may(need)]).toEqual([need, 'yes']);
+    expect(await may('get secrets')).toBe('no');
+    expect(await may('list mediaworkers', 'default')).toBe('no');
+  });
+
   it('has secrets of its own that an upgrade keeps, and the media nodes’ are the same', async () => {
     const before = await decoded('kube-sfu', 'one');
     expect(before['SERVICE_SECRET']).toMatch(/^[A-Za-z0-9]{48}$/);
@@ -140,7 +162,8 @@ describe('a release', () => {
     await get('crd', 'mediaworkers.kube-sfu.dev', 'one');
     await install('one', { 'crds.keep': false });
     await uninstall('one');
-    await expect(get('crd', 'mediarooms.kube-sfu.dev', 'one')).rejects.toThrow('not found');
+    const crds = ['crd/mediarooms.kube-sfu.dev', 'crd/mediaworkers.kube-sfu.dev'];
+    await controlPlane.kubectl(['wait', '--for=delete', '--timeout=30s', ...crds]);
     await install('one');
   });
 

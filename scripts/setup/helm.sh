@@ -18,6 +18,11 @@ setup_helm() {
     set_env HELM_BIN "$(realpath "$HELM_BIN")"
     return
   fi
+  # Any of the same major does.
+  if command -v helm >/dev/null && helm version --short 2>/dev/null | grep -q "^${helm_version%%.*}\."; then
+    set_env HELM_BIN "$(command -v helm)"
+    return
+  fi
   [ -x "$dir/helm" ] || with_lock helm make_helm "$dir"
   [ ! -x "$dir/helm" ] || set_env HELM_BIN "$dir/helm"
 }
