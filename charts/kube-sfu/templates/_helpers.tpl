@@ -80,12 +80,12 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{/* OnRootMismatch: else the group would get rights to the volume at each start, which Postgres does not stand. */}}
 {{- define "kube-sfu.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
 runAsGroup: 65532
 fsGroup: 65532
-# Else the group would get rights at each start that Postgres wants nobody else to have.
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
