@@ -72,6 +72,8 @@ build_by_buildah() {
   node=$(image_node)
   (cd "$root" && npm run --silent build:web)
   "$here/trees.sh" "$node" "$scratch/context/trees"
+  # buildah tells by the times too whether something changed.
+  find "$scratch/context/trees" -exec touch --no-dereference --date=@0 {} +
   sed -n '/^FROM scratch/,$p' "$root/Dockerfile" >"$scratch/Dockerfile"
   mkdir "$scratch/empty"
   for name in "${names[@]}"; do
@@ -82,10 +84,12 @@ build_by_buildah() {
     node "$here/archive.ts" "$scratch/$name" "$image" "$scratch/$name.tar"
     cp "$scratch/context/trees/$name/sbom.cdx.json" "$scratch/$name.cdx.json"
   done
+  # Those that no image is made from any more.
+  in_storage rmi --prune
 }
 
-# Not in the user's own storage, and gone afterwards.
-in_storage() { buildah --root "$scratch/storage" --runroot "$scratch/storage-run" "$@"; }
+# Not in the user's own storage. It stays, so that what did not change is not made again.
+in_storage() { buildah --root "$cache/images-storage" --runroot "$cache/images-storage-run" "$@"; }
 
 # The Node of .node-version, whichever the tree runs with.
 image_node() {

@@ -11,6 +11,8 @@ export const packageLock = z.object({
     z.string(),
     z.object({
       version: z.string().optional(),
+      /** Whether it is for development alone. */
+      dev: z.boolean().default(false),
       dependencies: names,
       optionalDependencies: names,
       peerDependencies: names,

@@ -34,8 +34,10 @@ unpack() {
     fi
   done
   # Converters between character sets, tables of other languages, and the packages' tools.
-  rm -rf "$root"/usr/lib/*/gconv "$root"/usr/lib/*/audit "$root/usr/bin" "$root/usr/sbin" "$root"/usr/share/{gdb,gcc,lintian,man,locale} \
-    "$root"/etc/ca-certificates
+  (
+    cd "$root"
+    rm -rf usr/lib/*/{gconv,audit} usr/bin usr/sbin usr/share/{gdb,gcc,lintian,man,locale} etc/ca-certificates
+  )
   # The licences stay.
   find "$root/usr/share/doc" -type f ! -name copyright -delete
 }

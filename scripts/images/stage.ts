@@ -25,7 +25,7 @@ import { closureOf } from './packages.ts';
 import { reach } from './reach.ts';
 import { imageName, images, type ImageContents, type ImageName } from './services.ts';
 
-const tree = path.resolve(import.meta.dirname, '..', '..');
+const root = path.resolve(import.meta.dirname, '..', '..');
 
 const packageFile = z.object({ version: z.string(), license: z.string() });
 
@@ -38,24 +38,24 @@ const isUnused = (file: string): boolean =>
   /^node_modules\/mediasoup\/(worker|npm-scripts\.mjs)/.test(file);
 
 /** Copies a file with modes that do not depend on who made the tree, readable for any account. */
-export function copyFile(from: string, to: string, mode = 0o644): void {
+function copyFile(from: string, to: string, mode = 0o644): void {
   mkdirSync(path.dirname(to), { recursive: true, mode: 0o755 });
   copyFileSync(from, to);
   chmodSync(to, mode);
 }
 
 /** A package's own files; what it has in a `node_modules` of its own is a package too. */
-function packageFiles(root: string, location: string): string[] {
+function packageFiles(location: string): string[] {
   return readdirSync(path.join(root, location), { withFileTypes: true })
     .filter((entry) => entry.name !== 'node_modules')
     .flatMap((entry) => {
       const name = path.posix.join(location, entry.name);
-      if (entry.isDirectory()) return packageFiles(root, name);
+      if (entry.isDirectory()) return packageFiles(name);
       return entry.isFile() && !isUnused(name) ? [name] : [];
     });
 }
 
-function stageWorker(root: string, out: string): void {
+function stageWorker(out: string): void {
   const worker = process.env['MEDIASOUP_WORKER_BIN'] ?? path.join(root, workerPath);
   if (!existsSync(worker))
     throw new Error(`no mediasoup worker at ${worker}: run scripts/setup.sh worker first`);
@@ -84,23 +84,39 @@ async function stagePostgres(out: string): Promise<void> {
   chmodSync(path.join(to, 'template'), 0o755);
 }
 
+/** Options of `stage`. */
+export interface StageOptions {
+  /** Leaves out the page, which takes a while to build. */
+  withoutPage?: boolean;
+}
+
+/** What an image has besides what its entry point reaches. */
+function dataOf({ data }: ImageContents, { withoutPage = false }: StageOptions): string[] {
+  const wanted = data.filter((name) => !withoutPage || name !== 'web/dist');
+  const missing = wanted.find((name) => !existsSync(path.join(root, name)));
+  if (missing !== undefined)
+    throw new Error(`there is no ${missing} in the tree; npm run build:web makes web/dist`);
+  return wanted;
+}
+
 /**
- * Fills a folder with what an image has in `/app`.
+ * Fills a folder with what an image has in `/app`. The tree has its packages installed, and for `signaling` the page built.
  *
  * @param out removed first when it is there
- * @param root the tree, with its packages installed; for `signaling` also with the page built
  * @throws Error naming what is not there
  */
-export async function stage(name: ImageName, out: string, root = tree): Promise<void> {
+export async function stage(
+  name: ImageName,
+  out: string,
+  options: StageOptions = {},
+): Promise<void> {
   const contents: ImageContents = images[name];
+  const data = dataOf(contents, options);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true, mode: 0o755 });
-  const missing = contents.data.find((data) => !existsSync(path.join(root, data)));
-  if (missing !== undefined)
-    throw new Error(`${name}: there is no ${missing}; npm run build:web makes web/dist`);
-  const { files, packages } = reach(root, [contents.entry, ...contents.data]);
+  const { files, packages } = reach(root, [contents.entry, ...data]);
   const { direct, locations } = closureOf(root, packages);
-  for (const file of [...files, 'LICENSE', ...locations.flatMap((at) => packageFiles(root, at))])
+  for (const file of [...files, 'LICENSE', ...locations.flatMap((at) => packageFiles(at))])
     copyFile(path.join(root, file), path.join(out, file));
   const { version, license } = packageFile.parse(
     JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')),
@@ -112,7 +128,7 @@ export async function stage(name: ImageName, out: string, root = tree): Promise<
     `${JSON.stringify({ ...manifest, dependencies: direct }, null, 2)}\n`,
   );
   chmodSync(path.join(out, 'package.json'), 0o644);
-  if (contents.native === 'mediasoup-worker') stageWorker(root, out);
+  if (contents.native === 'mediasoup-worker') stageWorker(out);
   if (contents.native === 'postgres') await stagePostgres(out);
 }
 
