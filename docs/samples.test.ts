@@ -26,11 +26,12 @@ const readSamples = (file: string): Sample[] =>
   );
 
 const samples = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.yaml') && file !== 'alerts.yaml')
+  .filter((file) => file.endsWith('.yaml') && !notManifests.includes(file))
   .sort();
 /** For the chart. */
 const values = samples.filter((file) => /(^|[-/])values\.yaml$/.test(file));
-/** All but those that are not for the API server. */
+/** What kind and Helm read, and not the API server. */
+const notManifests = ['quick-start/kind.yaml', 'quick-start/values.yaml'];
 const manifests = samples.filter(
   (file) => !values.includes(file) && !readSamples(file)[0]?.apiVersion.startsWith('kind.'),
 );
