@@ -1,7 +1,7 @@
 # Every target begins with the set-up of what it needs, which takes a moment when all is there already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help images setup demo demo-status test e2e check bench format clean
+.PHONY: help images cluster cluster-down cluster-shell setup demo demo-status test e2e check bench format clean
 
 # With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
 RUN := . .run/env && exec
@@ -48,6 +48,17 @@ format: ## Format the files
 	@scripts/setup.sh node dependencies
 	@$(RUN) npm run --silent format
 
+cluster: ## Start a Kubernetes cluster on this machine and install kube-sfu: by kind where Docker runs, else from Go modules
+	@scripts/setup.sh node dependencies helm cluster
+	@[ -n "$$KUBECONFIG" ] || $(MAKE) --no-print-directory images
+	@$(RUN) scripts/cluster/up.sh
+
+cluster-shell: ## Open a shell that reaches the cluster
+	@$(RUN) scripts/cluster/run.sh "$${SHELL:-bash}"
+
+cluster-down: ## Take the cluster down; nothing of it stays but the cache
+	@scripts/cluster/down.sh
+
 clean: ## Remove what was made inside the tree; the cache outside stays
 	rm -rf .run coverage web/dist node_modules
 
@@ -66,6 +77,7 @@ clean: ## Remove what was made inside the tree; the cache outside stays
 # KUBEBUILDER_ASSETS    ## A folder with etcd, kube-apiserver and kubectl to test with (default: downloaded, else built)
 # HELM_BIN              ## A Helm 4 for the tests (default: found, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
+# INSTALL=0             ## Cluster: without the chart
 # KUBECONFIG            ## Tests on a cluster: the cluster to use (default: that of make cluster, which is made where there is none)
 # E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry
 # ARGS                  ## Tests on a cluster: which files, as in ARGS=faults (all)

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib node worker postgres kubernetes helm chromium; do
+for part in lib node worker postgres kubernetes helm cluster chromium; do
   # shellcheck source=/dev/null
   . "$here/setup/$part.sh"
 done
@@ -27,7 +27,7 @@ main() {
   [ $# -gt 0 ] || set -- node dependencies worker postgres kubernetes helm upstream-crds chromium
   for part; do
     case $part in
-      node | dependencies | worker | postgres | kubernetes | helm | upstream-crds | chromium) "setup_$part" ;;
+      node | dependencies | worker | postgres | kubernetes | helm | upstream-crds | cluster | chromium) "setup_$part" ;;
       *) die "no such part: $part" ;;
     esac
   done

@@ -2,6 +2,8 @@
 # shellcheck shell=bash disable=SC2034 # for those that source it
 # shellcheck source=../setup/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../setup/lib.sh"
+# shellcheck source=../setup/kubernetes.sh
+. "$root/scripts/setup/kubernetes.sh"
 
 cluster_scripts=$root/scripts/cluster
 cluster_dir=$run_dir/cluster
@@ -43,7 +45,6 @@ traefik_version=3.7.13
 gateway_api_version=1.6.1
 pause_version=3.10
 kind_version=0.33.0
-helm_version=4.3.1
 
 # part_dir NAME VERSION: where the programs of one part are kept.
 part_dir() { echo "$cache/$1-$2-$(uname -s)-$(uname -m)"; }
@@ -70,10 +71,9 @@ wait_for() {
   done
 }
 
-# The folder with all the programs of Kubernetes: what was built for the tests, or for the cluster alone where the tests use a
-# download.
-full_kubernetes_dir() {
-  # shellcheck source=../setup/kubernetes.sh
-  . "$root/scripts/setup/kubernetes.sh"
-  echo "$cache/$(kubernetes_key)-full"
+# Where kubectl, helm and kind are, if the set-up had to get them.
+tools_path() {
+  # shellcheck source=../setup/helm.sh
+  . "$root/scripts/setup/helm.sh"
+  echo "$(full_kubernetes_dir):$cache/helm-$helm_version-$(uname -s)-$(uname -m):$(part_dir kind "$kind_version")"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the control plane of the tests from Go modules: one program, which is etcd, kube-apiserver or kubectl by the name it
-# is called by.
+# Builds Kubernetes from Go modules, for the tests and for a cluster: one program, which is etcd, kube-apiserver, kubelet and all
+# the others by the name it is called by.
 #
 # Usage: scripts/kubernetes/build.sh DIR     DIR gets the program under these names
 #        scripts/kubernetes/build.sh --version   the version of Kubernetes, which server/go.mod names
@@ -31,9 +31,9 @@ build() {
   cd "$here/server"
   # Without what debuggers need it takes much less time, memory and room. The names of the packages tell how far it is.
   CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath' GOTOOLCHAIN=auto GOWORK=off \
-    go build -v -gcflags=all=-dwarf=false -ldflags "-s -w$(version_flags)" -o "$dir/control-plane" .
-  for name in etcd kube-apiserver kubectl; do
-    ln -s control-plane "$dir/$name"
+    go build -v -gcflags=all=-dwarf=false -ldflags "-s -w$(version_flags)" -o "$dir/kubernetes" .
+  for name in etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubeadm kubectl; do
+    ln -s kubernetes "$dir/$name"
   done
 }
 

@@ -1,4 +1,4 @@
-# The control plane of the tests: etcd, kube-apiserver and kubectl.
+# Kubernetes: etcd, kube-apiserver and kubectl for the tests, and all its programs for the native cluster.
 # shellcheck shell=bash disable=SC2154 # root, cache: lib.sh
 
 kubernetes_recipe=$root/scripts/kubernetes
@@ -20,9 +20,22 @@ setup_kubernetes() {
     return
   fi
   key=$(kubernetes_key)
-  dir=$cache/$key
-  [ -x "$dir/kube-apiserver" ] || with_lock "$key" make_control_plane "$dir"
-  [ ! -x "$dir/kube-apiserver" ] || set_env KUBEBUILDER_ASSETS "$dir"
+  [ -x "$cache/$key/kube-apiserver" ] || [ -x "$(full_kubernetes_dir)/kubelet" ] ||
+    with_lock "$key" make_control_plane "$cache/$key"
+  # What was built for a cluster serves the tests as well.
+  for dir in "$(full_kubernetes_dir)" "$cache/$key"; do
+    [ ! -x "$dir/kube-apiserver" ] || { set_env KUBEBUILDER_ASSETS "$dir" && return; }
+  done
+}
+
+# Where all the programs are, if they were built: for the tests, where there is no download, or for the native cluster.
+full_kubernetes_dir() { echo "$cache/$(kubernetes_key)-all"; }
+
+# Part of the set-up of the native cluster: there is no download of all of them.
+setup_all_of_kubernetes() {
+  local dir
+  dir=$(full_kubernetes_dir)
+  [ -x "$dir/kubelet" ] || with_lock "$(kubernetes_key)" build_kubernetes "$dir"
 }
 
 use_own_control_plane() {
@@ -43,14 +56,26 @@ kubernetes_key() {
 # In a folder of its own, which takes its place when the programs start.
 make_control_plane() {
   local dir=$1 scratch
-  [ ! -x "$dir/kube-apiserver" ] || return 0
+  { [ ! -x "$dir/kube-apiserver" ] && [ ! -x "$(full_kubernetes_dir)/kubelet" ]; } || return 0
   find_go || return 0
   scratch=$(new_scratch "$dir")
-  if ! download_control_plane "$scratch"; then
-    with_progress 'Kubernetes API server: building it from Go modules, once (about 8 minutes of processor time)' \
-      "$kubernetes_recipe/build.sh" "$scratch"
-    check_control_plane "$scratch" || die 'the Kubernetes API server that was built does not start'
+  if download_control_plane "$scratch"; then
+    rm -rf "$dir"
+    mv "$scratch" "$dir"
+  else
+    rm -rf "$scratch"
+    build_kubernetes "$(full_kubernetes_dir)"
   fi
+}
+
+build_kubernetes() {
+  local dir=$1 scratch
+  [ ! -x "$dir/kubelet" ] || return 0
+  find_go || return 0
+  scratch=$(new_scratch "$dir")
+  with_progress 'Kubernetes: building it from Go modules, once (about 14 minutes of processor time)' \
+    "$kubernetes_recipe/build.sh" "$scratch"
+  check_control_plane "$scratch" || die 'the Kubernetes API server that was built does not start'
   rm -rf "$dir"
   mv "$scratch" "$dir"
 }

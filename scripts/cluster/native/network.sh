@@ -47,10 +47,25 @@ make_pod_routes() {
 # set_port N up|down: a node's network cable.
 set_port() { ip -n "$outer" link set "p-n$1" "$2"; }
 
-# All the processes in the namespaces of this cluster.
-processes_inside() {
-  local namespace
-  for namespace in $(all_namespaces); do ip netns pids "$namespace"; done
+# end_processes_of NAMESPACE…: fails when some are still there after a while.
+end_processes_of() {
+  local attempt pids
+  for attempt in {1..50}; do
+    pids=$(processes_of "$@")
+    [ -n "$pids" ] || return 0
+    # shellcheck disable=SC2086 # one word for each process
+    kill -9 $pids 2>/dev/null || true
+    sleep 0.1
+  done
+  say "these processes do not end ($attempt attempts): $pids"
+  return 1
 }
 
-all_namespaces() { find /run/netns -maxdepth 1 \( -name "$outer" -o -name "$outer-control-plane" -o -name "$outer-n[0-9]" \) -printf '%f\n' 2>/dev/null; }
+processes_of() {
+  local namespace
+  for namespace; do ip netns pids "$namespace"; done
+}
+
+all_namespaces() {
+  find /run/netns -maxdepth 1 \( -name "$outer" -o -name "$control_plane" -o -name "$outer-n[0-9]" \) -printf '%f\n' 2>/dev/null
+}

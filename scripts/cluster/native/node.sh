@@ -6,6 +6,7 @@ boot_node() {
   local n=$1 dir namespace parent
   ! node_init "$n" >/dev/null || return 0
   dir=$(node_dir "$n")
+  end_processes_of "$(node_namespace "$n")" || die "node n$n: an earlier boot does not end"
   write_node_config "$n"
   make_node_cgroup "$n"
   rm -f "$dir/images-ready"
