@@ -26,12 +26,11 @@ const readSamples = (file: string): Sample[] =>
   );
 
 const samples = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.yaml') && !notManifests.includes(file))
+  .filter((file) => file.endsWith('.yaml'))
   .sort();
 /** For the chart. */
 const values = samples.filter((file) => /(^|[-/])values\.yaml$/.test(file));
-/** What kind and Helm read, and not the API server. */
-const notManifests = ['quick-start/kind.yaml', 'quick-start/values.yaml'];
+/** For the API server. */
 const manifests = samples.filter(
   (file) => !values.includes(file) && !readSamples(file)[0]?.apiVersion.startsWith('kind.'),
 );
@@ -68,5 +67,26 @@ describe('values for the chart', () => {
       files: [path.join(folder, file)],
     });
     expect(objects.some(({ kind }) => kind === 'Deployment')).toBe(true);
+  });
+});
+
+interface KindCluster {
+  nodes: [{ extraPortMappings: { hostPort: number; protocol: string }[] }];
+}
+interface Pool {
+  spec: { network: { portRange: { start: number; end: number } } };
+}
+
+describe('the cluster of the quick start', () => {
+  it('opens every port of its pools', () => {
+    const [kind] = readSamples('quick-start/kind.yaml') as unknown as [KindCluster];
+    const opened = kind.nodes[0].extraPortMappings.map(
+      ({ hostPort, protocol }) => `${hostPort} ${protocol}`,
+    );
+    const pools = readSamples('quick-start/pools.yaml') as unknown as Pool[];
+    expect(pools).toHaveLength(2);
+    for (const { start, end } of pools.map(({ spec }) => spec.network.portRange))
+      for (let port = start; port <= end; port++)
+        expect(opened).toEqual(expect.arrayContaining([`${port} UDP`, `${port} TCP`]));
   });
 });

@@ -27,6 +27,7 @@ export interface OperatorMetrics extends RuntimeMetrics {
   observe(view: OperatorView): void;
 }
 
+const lossCauses = ['restarted', 'gone', 'dead'];
 const states: NodeState[] = ['Pending', 'Ready', 'Draining', 'Unreachable', 'Dead'];
 
 function observeView(registry: Registry, view: OperatorView): void {
@@ -74,6 +75,14 @@ function observeView(registry: Registry, view: OperatorView): void {
 
 export function createOperatorMetrics(registry: Registry): OperatorMetrics {
   const registers = [registry];
+  const lostPlacements = new Counter({
+    name: 'kube_sfu_operator_lost_placements_total',
+    help: 'Routers that were lost with their node, by cause: restarted, gone or dead.',
+    labelNames: ['cause'],
+    registers,
+  });
+  // A counter that appears with its first value hides that value from alerts on an increase.
+  for (const cause of lossCauses) lostPlacements.inc({ cause }, 0);
   return {
     ...createRuntimeMetrics(registry),
     placements: new Counter({
@@ -82,12 +91,7 @@ export function createOperatorMetrics(registry: Registry): OperatorMetrics {
       labelNames: ['role'],
       registers,
     }),
-    lostPlacements: new Counter({
-      name: 'kube_sfu_operator_lost_placements_total',
-      help: 'Routers that were lost with their node, by cause: restarted, gone or dead.',
-      labelNames: ['cause'],
-      registers,
-    }),
+    lostPlacements,
     polls: new Counter({
       name: 'kube_sfu_operator_node_polls_total',
       help: 'Polls of media nodes by result: answered or missed.',
