@@ -87,6 +87,15 @@ const axes: Record<string, Record<string, Values>> = {
     all: { 'pools.media.spec': { role: 'Both' } },
     none: { 'migrations.enabled': false, 'cleanup.enabled': false, 'tests.enabled': false },
   },
+  monitoring: {
+    none: {},
+    all: {
+      'monitoring.scrape.enabled': true,
+      'monitoring.scrape.labels': { release: 'prometheus' },
+      'monitoring.alerts.enabled': true,
+      'monitoring.dashboards.enabled': true,
+    },
+  },
   pods: {
     plain: {},
     placed: {

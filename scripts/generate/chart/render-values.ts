@@ -51,7 +51,7 @@ function comment(map: YAMLMap, of: JsonSchema, depth: number): void {
 
 /** `values.yaml`: every value with its default. */
 export function renderValues(): string {
-  const document = new Document(chartValues.parse({}));
+  const document = new Document(chartValues.parse({}), { aliasDuplicateObjects: false });
   if (isMap(document.contents)) comment(document.contents, schema(), 0);
   document.commentBefore = [
     ' The values of the chart, each with its default.',
