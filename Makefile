@@ -59,7 +59,8 @@ cluster-shell: ## Open a shell that reaches the cluster
 cluster-down: ## Take the cluster down; nothing of it stays but the cache
 	@scripts/cluster/down.sh
 
-clean: ## Remove what was made inside the tree; the cache outside stays
+clean: ## Remove what was made inside the tree, and the cluster; the cache outside stays
+	@scripts/cluster/down.sh
 	rm -rf .run coverage web/dist node_modules
 
 # The variables that "make help" shows:

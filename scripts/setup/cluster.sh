@@ -16,9 +16,9 @@ setup_cluster() {
   setup_addon_images
 }
 
-# Which kind of cluster there will be: that of KUBECONFIG, or else kind where Docker runs, or else the native one.
+# Which kind of cluster there will be: that of KUBECONFIG, unless it is our own's; else kind where Docker runs, else the native one.
 cluster_kind() {
-  if [ -n "${KUBECONFIG:-}" ]; then
+  if [ -n "${KUBECONFIG:-}" ] && [ "$KUBECONFIG" != "$run_dir/cluster/kubeconfig" ]; then
     echo external
   elif command -v docker >/dev/null && limit 10 docker info >/dev/null 2>&1; then
     echo kind
