@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -7,27 +6,15 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import path from 'node:path';
 
-import sirv from 'sirv';
+import { createPageHandler, sendText, type PageOptions } from '../common/service/page.ts';
 
-/** What the page needs to know of the platform, as `/config.json`. */
-interface PageConfig {
-  /** The first signaling replica's port, on the page's own host name. */
-  signalingPort: number;
-  /** All replicas' ports. */
-  signalingPorts: number[];
-}
-
-export interface PageServerOptions {
+export interface PageServerOptions extends PageOptions {
   host: string;
   /** 0 takes any free port. */
   port: number;
   /** PEM texts; with them the page is served over https. */
   tls?: { key: string; cert: string } | undefined;
-  /** The folder that the page was built into. */
-  dist: string;
-  config: PageConfig;
 }
 
 export interface PageServer {
@@ -35,77 +22,14 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-const missingBuild = 'The page has not been built yet: run "npm run build:web".\n';
-
-/** A host name as a browser sends it, without its port: what may be repeated in a header without further thought. */
-const plainHostName = /^([a-z0-9.-]+)(?::\d+)?$/i;
-
-/** Signaling is on the page's host name, on other ports. An IPv6 host can't be named in a policy: only schemes then. */
-function connectSources(host: string | undefined): string {
-  const name = plainHostName.exec(host ?? '')?.[1];
-  const schemes = ['ws', 'wss', 'http', 'https'];
-  return schemes.map((scheme) => (name ? `${scheme}://${name}:*` : `${scheme}:`)).join(' ');
-}
-
-function setSecurityHeaders(request: IncomingMessage, response: ServerResponse): void {
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "media-src 'self' blob:",
-    `connect-src 'self' ${connectSources(request.headers.host)}`,
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'none'",
-  ];
-  response.setHeader('Content-Security-Policy', policy.join('; '));
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('X-Frame-Options', 'DENY');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
-  response.setHeader(
-    'Permissions-Policy',
-    'camera=(self), microphone=(self), display-capture=(self), geolocation=()',
-  );
-}
-
-function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, {
-    'Content-Type': `${type}; charset=utf-8`,
-    'Cache-Control': 'no-store',
-    'Content-Length': Buffer.byteLength(body),
-  });
-  response.end(body);
-}
-
-/** Serves the built page, its configuration, and nothing else. */
-function createListener({ dist, config }: PageServerOptions) {
-  const index = path.join(dist, 'index.html');
-  const serveFile = sirv(dist, {
-    // Looks at the disk for each request: the page may be built again while it is served.
-    dev: true,
-    setHeaders: (response, pathname) => {
-      // Names in assets/ carry a hash of their content; the rest must be asked for again.
-      const lasting = pathname.startsWith('/assets/');
-      response.setHeader(
-        'Cache-Control',
-        lasting ? 'public, max-age=31536000, immutable' : 'no-cache',
-      );
-    },
-  });
+/** Serves the page and nothing else. */
+function createListener(options: PageServerOptions) {
+  const handle = createPageHandler(options);
   return (request: IncomingMessage, response: ServerResponse): void => {
-    setSecurityHeaders(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD');
-      send(response, 405, 'text/plain', 'Only GET and HEAD are answered here.\n');
-    } else if (request.url?.split('?')[0] === '/config.json') {
-      send(response, 200, 'application/json', JSON.stringify(config));
-    } else if (!existsSync(index)) {
-      send(response, 503, 'text/plain', missingBuild);
-    } else {
-      serveFile(request, response, () => send(response, 404, 'text/plain', 'Not found.\n'));
-    }
+      sendText(response, 405, 'text/plain', 'Only GET and HEAD are answered here.\n');
+    } else handle(request, response, () => sendText(response, 404, 'text/plain', 'Not found.\n'));
   };
 }
 

@@ -28,6 +28,10 @@ const publicListener = z.strictObject({
     .describe(
       'URLs of the pages whose browsers may connect: scheme and host name must equal those of the Origin header, ports are not compared',
     ),
+  page: z
+    .boolean()
+    .default(false)
+    .describe('serves the demo page at /, which then connects to its own origin'),
   trustedProxies: z
     .int()
     .min(0)
@@ -162,6 +166,10 @@ const consolePage = z
   })
   .prefault({});
 
+const check = z
+  .strictObject({ timeoutMs: ms(60_000, 'how long the command check may take') })
+  .prefault({});
+
 /** The signaling service's configuration; `config/signaling.yaml` is a sample of every key. */
 export const signalingConfig = z
   .strictObject({
@@ -172,6 +180,14 @@ export const signalingConfig = z
       .max(1)
       .default(0.7)
       .describe('share of shutdownTimeoutMs that sessions may take to close and leave'),
+    shutdownDelayMs: z
+      .int()
+      .min(0)
+      .max(600_000)
+      .default(0)
+      .describe(
+        'how long the replica goes on serving after SIGTERM, not ready, until load balancers have noticed; in milliseconds, besides shutdownTimeoutMs',
+      ),
     public: publicListener,
     internal: internalListener,
     database: databaseConfig,
@@ -193,6 +209,7 @@ export const signalingConfig = z
     leave,
     fanout,
     console: consolePage,
+    check,
   })
   .refine(({ replicas: { heartbeatMs, deadAfterMs } }) => deadAfterMs >= 3 * heartbeatMs, {
     path: ['replicas', 'deadAfterMs'],

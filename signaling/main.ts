@@ -8,10 +8,15 @@ async function serve(config: SignalingConfig): Promise<void> {
   const { startSignaling } = await import('./server.ts');
   const logger = createLogger('signaling', config.log.level);
   const server = await startSignaling(config, { logger });
-  runUntilSignal(server.close, logger, config.shutdownTimeoutMs);
+  runUntilSignal(server.close, logger, config.shutdownDelayMs + config.shutdownTimeoutMs);
 }
 
 runService(signalingConfig, {
   serve: { run: serve },
   healthcheck: { run: (config) => healthcheck(config.internal, config.healthcheckTimeoutMs) },
+  check: {
+    options: { url: 'URL', ca: 'FILE' },
+    run: async (config, { url = '', ca }) =>
+      (await import('./commands/check.ts')).runCheck(config, { url, ca }),
+  },
 });

@@ -34,7 +34,9 @@ import type { Services } from './services.ts';
 export interface SignalingServer {
   publicPort: number;
   internalPort: number;
-  /** Closes every socket so that its client goes elsewhere, takes leave of the peers, and stops. Repeatable. */
+  /**
+   * Serves on for `shutdownDelayMs` without being ready. Then closes every socket so that its client goes elsewhere, takes leave of the peers, and stops. Repeatable.
+   */
   close: () => Promise<void>;
 }
 
@@ -151,7 +153,8 @@ export async function startSignaling(
     undo.push(() => closeServer(internal));
     const url = config.internal.url ?? `http://${config.internal.host}:${internalPort}`;
     const services = compose(config, logger, url);
-    const handle = createInternalApp(services).callback();
+    let ending = false;
+    const handle = createInternalApp({ ...services, isEnding: () => ending }).callback();
     internal.on('request', (request, response) => void handle(request, response));
     undo.push(await startParts(services));
     const { server, stop } = await listenPublic(services);
@@ -165,7 +168,12 @@ export async function startSignaling(
     const publicPort = (server.address() as AddressInfo).port;
     logger.info({ publicPort, internalPort, url }, 'signaling replica started');
     let closing: Promise<void> | undefined;
-    return { publicPort, internalPort, close: () => (closing ??= close()) };
+    const end = async (): Promise<void> => {
+      ending = true;
+      if (config.shutdownDelayMs > 0) await sleep(config.shutdownDelayMs);
+      await close();
+    };
+    return { publicPort, internalPort, close: () => (closing ??= end()) };
   } catch (error) {
     await close();
     throw error;

@@ -101,6 +101,10 @@ describe('toStoreError', () => {
     });
   });
 
+  it('names the store while no migration has made its tables', async () => {
+    expectUnavailable(await thrownBy(knex.raw('SELECT * FROM nothing')));
+  });
+
   it('works again by itself after connections were cut', async () => {
     await withKnex({ poolMax: 1 }, async (own) => {
       await thrownBy(own.raw('SELECT pg_terminate_backend(pg_backend_pid())'));
@@ -111,7 +115,7 @@ describe('toStoreError', () => {
   });
 
   it.each([
-    ['a table that does not exist', 'SELECT * FROM nothing', '42P01'],
+    ['a column that does not exist', 'SELECT nothing FROM media_room', '42703'],
     ['a row that is there already', 'unique', '23505'],
   ])('leaves an error of %s as it is', async (_, statement, code) => {
     const twice = { id: randomUUID(), url: 'http://127.0.0.1:1' };

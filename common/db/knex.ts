@@ -26,9 +26,10 @@ export function createKnex(config: DatabaseConfig): Knex {
 
 /**
  * Postgres' SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention
- * (a shutdown, a cancelled statement), and transaction rollback (deadlock, serialization).
+ * (a shutdown, a cancelled statement), and transaction rollback (deadlock, serialization); and the state of tables that
+ * no migration has made yet.
  */
-const retryableStates = /^(08|53|57|40)/;
+const retryableStates = /^(08|53|57|40|42P01$)/;
 const networkCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

@@ -9,7 +9,7 @@ import { runMain } from './lifecycle.ts';
 /** What the options of a command are called, each with what its value is, for the usage line. */
 type OptionNames = Readonly<Record<string, string>>;
 
-export interface Command<Config> {
+interface Command<Config> {
   /** Options besides `--config`, as `{ url: 'URL' }` for `--url URL`. */
   options?: OptionNames;
   /** Serves, or does its work and returns. What it throws is shown in a line, and the process exits with 1. */

@@ -8,8 +8,11 @@ import type { Services } from '../services.ts';
 
 type Deps = Pick<
   Services,
-  'config' | 'logger' | 'metrics' | 'dispatcher' | 'registry' | 'membership' | 'placements'
->;
+  'config' | 'logger' | 'metrics' | 'dispatcher' | 'registry' | 'placements'
+> & {
+  /** Whether the replica was told to end. */
+  isEnding: () => boolean;
+};
 
 /** The API for media nodes and other replicas, with the probes and metrics. */
 export function createInternalApp(deps: Deps): Koa {
@@ -18,10 +21,11 @@ export function createInternalApp(deps: Deps): Koa {
     logger,
     metrics,
     bodyLimitBytes: config.internal.bodyLimitBytes,
-    // What was known once stays usable: neither an outage of Postgres nor one of the API takes readiness away.
+    // What was known once stays usable, so an outage of the API does not take readiness away. Postgres never counts: its
+    // tables may be made after the replica has started.
     readiness: () => [
       ...(deps.placements.synced ? [] : ['rooms and pools from the Kubernetes API']),
-      ...(deps.membership.everRegistered ? [] : ['registration in Postgres']),
+      ...(deps.isEnding() ? ['end'] : []),
     ],
   });
   const router = new Router({ prefix: '/internal' });

@@ -8,6 +8,7 @@ import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
 import { broadcastersHandlers } from './broadcasters.ts';
 import { broadcastersSpec } from './broadcasters-spec.ts';
+import { servePage } from './page.ts';
 import { roomsHandlers } from './rooms.ts';
 import { roomsSpec } from './rooms-spec.ts';
 import { createApiRouter } from './route.ts';
@@ -15,7 +16,7 @@ import { createApiRouter } from './route.ts';
 /** How long a browser may remember what it may ask, in seconds. */
 const preflightMaxAge = 600;
 
-/** The HTTP side of the public listener: the administrators' API and the broadcasters'. */
+/** The HTTP side of the public listener: the administrators' API, the broadcasters' and the page. */
 export function createPublicApp(services: Services): Koa {
   const { config, logger, metrics } = services;
   const originAllowed = createOriginCheck(config.public.urls);
@@ -48,5 +49,6 @@ export function createPublicApp(services: Services): Koa {
     createApiRouter(broadcastersSpec, broadcastersHandlers(services), trustedProxies),
   ])
     app.use(router.routes()).use(router.allowedMethods());
+  if (config.public.page) app.use(servePage());
   return app;
 }

@@ -22,7 +22,6 @@ export interface MembershipDeps {
 export function createMembership({ config, logger, replicas, url, onExpelled }: MembershipDeps) {
   let id: string = randomUUID();
   let registered = false;
-  let everRegistered = false;
   let healthySince: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> = Promise.resolve();
@@ -31,7 +30,6 @@ export function createMembership({ config, logger, replicas, url, onExpelled }: 
   async function register(): Promise<void> {
     await replicas.register({ id, url });
     registered = true;
-    everRegistered = true;
     healthySince ??= Date.now();
     logger.info({ replicaId: id, url }, 'replica registered');
   }
@@ -65,10 +63,6 @@ export function createMembership({ config, logger, replicas, url, onExpelled }: 
   return {
     get id(): string {
       return id;
-    },
-    /** Whether it was in the tables at least once. */
-    get everRegistered(): boolean {
-      return everRegistered;
     },
     /** For how long, in milliseconds, Postgres has taken every heartbeat; 0 while it does not. */
     healthyForMs: (): number => (healthySince === undefined ? 0 : Date.now() - healthySince),

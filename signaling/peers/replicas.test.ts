@@ -378,10 +378,16 @@ describe('while Postgres is away', () => {
       database: { url: url.href, acquireTimeoutMs: 300 },
     });
     const ready = async () => (await fetch(`${starting.internalUrl}/readyz`)).status;
-    expect(await ready()).toBe(503);
-    late.heal();
+    // Whoever asks is told what is away; the probe does not depend on it.
     await until(async () => (await ready()) === 200);
+    const early = await refusalOf({ port: starting.publicPort, roomId: 'room', peerId: 'ann' });
+    expect([early.status, early.body]).toEqual([503, expect.stringContaining('store_unavailable')]);
+    late.heal();
     proxy.heal();
+    await until(async () => {
+      const sql = 'SELECT 1 FROM signaling_replica WHERE url = $1';
+      return (await platform.sql(sql, [starting.internalUrl])).length === 1;
+    });
     const ann = await platform.joined(starting, 'room', 'ann');
     await ann.close();
     await starting.close();

@@ -32,7 +32,7 @@ export function App({ config, params }: { config: PageConfig; params: PageParams
   const onConsole = useHash() === CONSOLE_HASH;
   return (
     <>
-      {onConsole && <Console config={config} replica={params.replica} />}
+      {onConsole && <Console config={config} replica={params.replica} token={params.token} />}
       <RoomPage config={config} params={params} hidden={onConsole} />
     </>
   );

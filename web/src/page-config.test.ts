@@ -6,24 +6,33 @@ describe('parsePageConfig', () => {
   it.each([
     ['all replicas', { signalingPort: 1000, signalingPorts: [1000, 1001] }, [1000, 1001]],
     ['the first replica alone', { signalingPort: 1000 }, [1000]],
-    ['no configuration', undefined, [4443]],
-    ['ports that are none', { signalingPorts: ['x', 0, 70000] }, [4443]],
+    ['no configuration', undefined, []],
+    ['one that leaves signaling at the page’s origin', {}, []],
+    ['ports that are none', { signalingPorts: ['x', 0, 70000] }, []],
   ])('reads %s', (_title, value, want) => {
     expect(parsePageConfig(value).signalingPorts).toEqual(want);
   });
 });
 
+const place = (protocol: string) => ({ protocol, host: 'host:8080', hostname: 'host' });
+
 describe('signalingUrl', () => {
   const member = { roomId: 'a room', peerId: 'p&1', token: '' };
 
   it('is on the host name of the page, with ids escaped', () => {
-    expect(signalingUrl({ protocol: 'http:', hostname: 'host' }, 4443, member)).toBe(
+    expect(signalingUrl(place('http:'), 4443, member)).toBe(
       'ws://host:4443/?roomId=a+room&peerId=p%261',
     );
   });
 
+  it('is at the page’s origin where no port is given', () => {
+    expect(signalingUrl(place('https:'), undefined, member)).toBe(
+      'wss://host:8080/?roomId=a+room&peerId=p%261',
+    );
+  });
+
   it('is as secure as the page, and passes a token on', () => {
-    const url = signalingUrl({ protocol: 'https:', hostname: 'host' }, 1, {
+    const url = signalingUrl(place('https:'), 1, {
       ...member,
       token: 't.k',
     });
@@ -41,13 +50,13 @@ describe('portForAttempt', () => {
 
   it('takes a replica that does not exist for another one', () => {
     expect(portForAttempt([1, 2], 5, 0)).toBe(2);
+    expect(portForAttempt([], 1, 3)).toBeUndefined();
   });
 });
 
 describe('consoleUrl', () => {
   it('is on the signaling port', () => {
-    expect(consoleUrl({ protocol: 'https:', hostname: 'host' }, 4443)).toBe(
-      'https://host:4443/api/console',
-    );
+    expect(consoleUrl(place('https:'), 4443)).toBe('https://host:4443/api/console');
+    expect(consoleUrl(place('http:'), undefined)).toBe('http://host:8080/api/console');
   });
 });

@@ -1,10 +1,8 @@
 /** What the page server says about the platform (`/config.json`). */
 export interface PageConfig {
-  /** The ports of the signaling replicas, on the page's own host name. */
+  /** The ports of the signaling replicas, on the page's own host name; none where signaling is at the page's origin. */
   signalingPorts: number[];
 }
-
-const DEFAULT_SIGNALING_PORT = 4443;
 
 const isPort = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65536;
@@ -13,10 +11,10 @@ const isPort = (value: unknown): value is number =>
 export function parsePageConfig(value: unknown): PageConfig {
   const { signalingPort, signalingPorts } = (value ?? {}) as Record<string, unknown>;
   const ports = (Array.isArray(signalingPorts) ? signalingPorts : [signalingPort]).filter(isPort);
-  return { signalingPorts: ports.length > 0 ? ports : [DEFAULT_SIGNALING_PORT] };
+  return { signalingPorts: ports };
 }
 
-/** Loads `/config.json`. Without one, the signaling service is expected on its usual port. */
+/** Loads `/config.json`. Without one, the signaling service is expected at the page's origin. */
 export async function loadPageConfig(): Promise<PageConfig> {
   try {
     const response = await fetch('/config.json', { cache: 'no-store' });
@@ -26,7 +24,10 @@ export async function loadPageConfig(): Promise<PageConfig> {
   }
 }
 
-type Place = Pick<Location, 'protocol' | 'hostname'>;
+type Place = Pick<Location, 'protocol' | 'host' | 'hostname'>;
+
+const hostOf = ({ host, hostname }: Place, port: number | undefined): string =>
+  port === undefined ? host : `${hostname}:${port}`;
 
 export interface Membership {
   roomId: string;
@@ -34,26 +35,30 @@ export interface Membership {
   token: string;
 }
 
-/** The signaling address of a peer on one replica. */
+/** The signaling address of a peer, on one replica where its port is given. */
 export function signalingUrl(
   place: Place,
-  port: number,
+  port: number | undefined,
   { roomId, peerId, token }: Membership,
 ): string {
   const query = new URLSearchParams({ roomId, peerId, ...(token === '' ? {} : { token }) });
   const scheme = place.protocol === 'https:' ? 'wss' : 'ws';
-  return `${scheme}://${place.hostname}:${port}/?${query.toString()}`;
+  return `${scheme}://${hostOf(place, port)}/?${query.toString()}`;
 }
 
 /**
  * The replica for a try. The first retry goes to the same replica, which may only have asked the peer to come back;
  * from then on each try takes the next one, so that a dead replica does not keep anyone out.
  */
-export function portForAttempt(ports: number[], replica: number, attempt: number): number {
+export function portForAttempt(
+  ports: number[],
+  replica: number,
+  attempt: number,
+): number | undefined {
   const index = (replica + Math.max(0, attempt - 1)) % ports.length;
-  return ports[index] ?? DEFAULT_SIGNALING_PORT;
+  return ports[index];
 }
 
 /** The console's data on one replica. */
-export const consoleUrl = (place: Place, port: number): string =>
-  `${place.protocol}//${place.hostname}:${port}/api/console`;
+export const consoleUrl = (place: Place, port: number | undefined): string =>
+  `${place.protocol}//${hostOf(place, port)}/api/console`;

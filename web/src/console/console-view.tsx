@@ -12,6 +12,8 @@ import { Tables } from './tables.tsx';
 export interface ConsoleViewProps {
   config: PageConfig;
   replica: number;
+  /** A room token of an administrator of every room; empty where none is needed. */
+  token: string;
 }
 
 interface Total {
@@ -102,8 +104,8 @@ function Platform({ answer }: { answer: ConsoleResponse }) {
 const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 
 /** Nodes, workers, rooms, routers and pipes as they are now. */
-export function ConsoleView({ config, replica }: ConsoleViewProps) {
-  const { answer, problem } = useConsoleData(config, replica);
+export function ConsoleView({ config, replica, token }: ConsoleViewProps) {
+  const { answer, problem } = useConsoleData(config, replica, token);
   useEffect(() => {
     document.title = 'Console – kube-sfu';
   }, []);

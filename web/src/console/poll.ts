@@ -21,8 +21,12 @@ const isAnswer = (value: unknown): value is ConsoleResponse =>
     Array.isArray((value as Record<string, unknown>)[field]),
   );
 
-async function fetchConsole(url: string): Promise<ConsoleResponse> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' });
+async function fetchConsole(url: string, token: string): Promise<ConsoleResponse> {
+  const response = await fetch(url, {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    cache: 'no-store',
+    headers: token === '' ? {} : { authorization: `Bearer ${token}` },
+  });
   if (!response.ok) throw new Error(`the signaling service answered ${response.status}`);
   const body: unknown = await response.json();
   if (!isAnswer(body)) throw new Error('the signaling service answered something else');
@@ -36,15 +40,15 @@ function problemOf(error: unknown): string {
 }
 
 /** Reads the platform's state each second while the page is visible, from the next replica when one is silent. */
-export function useConsoleData(config: PageConfig, replica: number): ConsoleData {
+export function useConsoleData(config: PageConfig, replica: number, token: string): ConsoleData {
   const [data, setData] = useState<ConsoleData>({ answer: undefined, problem: '' });
   const chosen = useRef(replica);
   const read = async () => {
     if (document.hidden) return;
     const ports = config.signalingPorts;
     try {
-      const port = ports[chosen.current % ports.length] ?? 0;
-      setData({ answer: await fetchConsole(consoleUrl(location, port)), problem: '' });
+      const port = ports[chosen.current % ports.length];
+      setData({ answer: await fetchConsole(consoleUrl(location, port), token), problem: '' });
     } catch (error) {
       chosen.current += 1;
       setData((old) => ({ ...old, problem: problemOf(error) }));
