@@ -27,7 +27,6 @@ tell() {
     kind) say "add a line to /etc/hosts: 127.0.0.1 $page_host" ;;
     external) say "$page_host must lead to the ingress controller" ;;
   esac
-  say "a token to join with: scripts/cluster/run.sh kubectl -n $system_namespace get secret $release -o jsonpath={.data.ROOM_SECRET} signs it"
 }
 
 kind=$(cluster_kind)
