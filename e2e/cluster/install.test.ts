@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 
 import type { MediaRoom } from '../../common/resources/types.ts';
 import { until } from '../../testing/until.ts';
-import type { KubeObject } from './harness/cluster.ts';
-import type { Meeting } from './harness/pages.ts';
+import { Cluster, type KubeObject } from './harness/cluster.ts';
+import { Meeting } from './harness/pages.ts';
+import { findGateway } from './harness/release.ts';
 import {
   enterCluster,
   makeNamespaces,
@@ -12,7 +13,7 @@ import {
   roomName,
   type World,
 } from './harness/shared.ts';
-import { scenario, timed } from './harness/suite.ts';
+import { onFailure, scenario, scenarioWhere, timed } from './harness/suite.ts';
 
 let world: World;
 let meeting: Meeting | undefined;
@@ -131,6 +132,26 @@ scenario('kubectl get shows pools and rooms with their nodes, rooms and peers', 
     return true;
   });
 });
+
+const cluster = await Cluster.connect();
+
+scenarioWhere(
+  (await findGateway(cluster)) ? undefined : 'the cluster has no Gateway that takes HTTP',
+  'pages join through a HTTPRoute of the Gateway API',
+  async () => {
+    const room = 'gateway';
+    const { release } = world;
+    const pages = await Meeting.open(
+      {
+        ...{ ingressAddress: cluster.info.ingressAddress, url: release.gatewayUrl, room },
+        tokenOf: (peer) => release.token(room, peer),
+      },
+      ['dora', 'emil'],
+    );
+    onFailure((folder) => pages.dump(folder));
+    await pages.close();
+  },
+);
 
 scenario(
   'helm test passes',

@@ -53,6 +53,8 @@ export class Meeting {
   static async open(options: MeetingOptions, names: string[]): Promise<Meeting> {
     const browser = await launchBrowser([
       `--host-resolver-rules=MAP ${new URL(options.url).hostname} ${options.ingressAddress}`,
+      // Cameras are for secure pages alone.
+      `--unsafely-treat-insecure-origin-as-secure=${options.url}`,
     ]);
     const meeting = new Meeting(options, browser);
     try {

@@ -42,6 +42,17 @@ function merge(base: Values, over: Values): Values {
   return merged;
 }
 
+type Gateway = KubeObject & { spec: { listeners: { protocol: string }[] } };
+
+/** A Gateway that takes HTTP; undefined where the cluster has none, or not even the Gateway API. */
+export async function findGateway(cluster: Cluster): Promise<KubeObject | undefined> {
+  const crds = await cluster.list('customresourcedefinitions');
+  if (!crds.some(({ metadata }) => metadata.name === 'gateways.gateway.networking.k8s.io'))
+    return undefined;
+  const gateways = await cluster.list<Gateway>('gateways.gateway.networking.k8s.io');
+  return gateways.find(({ spec }) => spec.listeners.some(({ protocol }) => protocol === 'HTTP'));
+}
+
 /** One installation of the chart. */
 export class Release {
   readonly #cluster: Cluster;
@@ -60,6 +71,15 @@ export class Release {
 
   get pageUrl(): string {
     return `https://${this.options.host}`;
+  }
+
+  /** The page's address by the Gateway API. */
+  get gatewayUrl(): string {
+    return `http://${this.#gatewayHost}`;
+  }
+
+  get #gatewayHost(): string {
+    return `gateway-${this.options.host}`;
   }
 
   /** Label selector of a component's pods. */
@@ -149,7 +169,11 @@ export class Release {
         // Where it stays when the suite takes the other nodes away: nothing here is about Postgres on several machines.
         trial: { resources: small('96Mi'), nodeSelector: { 'kubernetes.io/hostname': first } },
       },
-      ingress: { enabled: true, host, tls: { mode: 'generated' } },
+      ingress: {
+        ...{ enabled: true, host, tls: { mode: 'generated' } },
+        className: await this.#ingressClass(),
+      },
+      gateway: await this.#gateway(),
       pools: this.#pools(),
     };
   }
@@ -159,6 +183,8 @@ export class Release {
     const pool = (role: string, replicas: number, start: number): Values => ({
       spec: {
         ...{ role, replicas, resources: small('96Mi'), drain: { timeoutSeconds: drainSeconds } },
+        // helm test makes its room by joining it.
+        rooms: { createOnJoin: true },
         network: { portRange: { start, end: start + 9 } },
       },
     });
@@ -166,6 +192,22 @@ export class Release {
       producers: pool('Producer', 1, firstPort),
       consumers: pool('Consumer', consumers, firstPort + 10),
     };
+  }
+
+  /** A HTTPRoute, where there is a Gateway with a listener for HTTP. */
+  async #gateway(): Promise<Values> {
+    const gateway = await findGateway(this.#cluster);
+    if (!gateway) return { enabled: false };
+    const { name, namespace } = gateway.metadata;
+    const parentRefs = [{ name, namespace }];
+    return { enabled: true, scheme: 'http', hostnames: [this.#gatewayHost], parentRefs };
+  }
+
+  /** The cluster's only class; empty, which means the default one, where there are several. */
+  async #ingressClass(): Promise<string> {
+    const classes = await this.#cluster.list('ingressclasses');
+    if (classes.length === 0) throw new Error('the cluster has no ingress controller');
+    return classes.length === 1 ? (classes[0]?.metadata.name ?? '') : '';
   }
 
   /** Of the releases in a cluster only one can have the CRDs; it is this one unless they are another's already. */
