@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Gives the nodes the images of .run/images. A cluster that KUBECONFIG names pulls its own.
+# shellcheck disable=SC2154 # settings.sh
 set -euo pipefail
 # shellcheck source=native/settings.sh
 . "$(dirname "${BASH_SOURCE[0]}")/native/settings.sh"

@@ -7,6 +7,7 @@
 #        scripts/cluster/node.sh up NODE     boots it again, with the disk it had
 #        scripts/cluster/node.sh tag NODE IMAGE NAME   gives an image that is on it a second name
 #        scripts/cluster/node.sh enter NODE COMMAND…   runs the command on it
+# shellcheck disable=SC2154 # settings.sh
 set -euo pipefail
 # shellcheck source=native/settings.sh
 . "$(dirname "${BASH_SOURCE[0]}")/native/settings.sh"

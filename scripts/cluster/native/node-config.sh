@@ -85,8 +85,8 @@ delegate_controllers() { sed 's/\([a-z_]*\)/+\1/g' "$1/cgroup.controllers" >"$1/
 
 # Groups that still have a process a moment after it was killed are tried again.
 remove_cgroup() {
-  local attempt
-  for attempt in {1..50}; do
+  local attempts=50
+  while ((attempts-- > 0)); do
     [ -d "$1" ] || return 0
     find "$1" -depth -type d -exec rmdir {} \; 2>/dev/null || true
     [ ! -d "$1" ] || sleep 0.1
