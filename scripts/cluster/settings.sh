@@ -4,6 +4,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../setup/lib.sh"
 # shellcheck source=../setup/kubernetes.sh
 . "$root/scripts/setup/kubernetes.sh"
+# shellcheck source=../setup/helm.sh
+. "$root/scripts/setup/helm.sh"
 
 cluster_scripts=$root/scripts/cluster
 cluster_dir=$run_dir/cluster
@@ -42,7 +44,6 @@ local_path_version=0.0.30
 metrics_server_version=0.9.0
 kube_router_version=2.1.0
 traefik_version=3.7.13
-gateway_api_version=1.6.1
 pause_version=3.10
 kind_version=0.33.0
 
@@ -73,7 +74,5 @@ wait_for() {
 
 # Where kubectl, helm and kind are, if the set-up had to get them.
 tools_path() {
-  # shellcheck source=../setup/helm.sh
-  . "$root/scripts/setup/helm.sh"
   echo "$(full_kubernetes_dir):$cache/helm-$helm_version-$(uname -s)-$(uname -m):$(part_dir kind "$kind_version")"
 }

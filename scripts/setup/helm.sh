@@ -2,12 +2,13 @@
 # shellcheck shell=bash disable=SC2154 # root, cache: lib.sh
 
 helm_version=v4.3.1
+gateway_api_version=1.6.1
 
 # Modules whose folders have CRDs, each with the folder in it.
 upstream_crds=(
   github.com/cert-manager/cert-manager@v1.21.2:deploy/crds
   github.com/cloudnative-pg/cloudnative-pg@v1.29.0:config/crd/bases
-  sigs.k8s.io/gateway-api@v1.4.0:config/crd/standard
+  "sigs.k8s.io/gateway-api@v$gateway_api_version:config/crd/standard"
   github.com/prometheus-operator/prometheus-operator@v0.85.0:example/prometheus-operator-crd
 )
 

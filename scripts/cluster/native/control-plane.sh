@@ -27,8 +27,7 @@ make_certificates() {
   kubeadm init phase certs all --config "$kubeadm_config"
   kubeadm init phase kubeconfig all --config "$kubeadm_config" --kubeconfig-dir "$kubeconfigs"
   kubeadm kubeconfig user --config "$kubeadm_config" --client-name system:kube-proxy >"$kubeconfigs/kube-proxy.conf"
-  # It stands for a component with all rights on pods, policies and services of every namespace, to read.
-  kubeadm kubeconfig user --config "$kubeadm_config" --client-name kube-router --org system:masters >"$kubeconfigs/kube-router.conf"
+  kubeadm kubeconfig user --config "$kubeadm_config" --client-name system:kube-router >"$kubeconfigs/kube-router.conf"
   for n in "${node_numbers[@]}"; do
     kubeadm init phase kubeconfig kubelet --config <(sed "s/name: control-plane/name: n$n/" "$kubeadm_config") \
       --kubeconfig-dir "$kubeconfigs/n$n"
@@ -77,7 +76,7 @@ start_api_server() {
     --default-not-ready-toleration-seconds="$eviction_seconds" \
     --default-unreachable-toleration-seconds="$eviction_seconds"
   wait_for 'the API server' inside "$outer" kubectl get --raw /readyz
-  # As kubeadm does: what administrators may, and the API server at the kubelets.
+  # As kubeadm does: what administrators may, and the API server at the kubelets. And what the enforcer of policies reads.
   inside "$outer" kubectl apply -f - >/dev/null <<'END'
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -90,6 +89,20 @@ kind: ClusterRoleBinding
 metadata: { name: "kubeadm:cluster-admins" }
 roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin }
 subjects: [{ apiGroup: rbac.authorization.k8s.io, kind: Group, name: "kubeadm:cluster-admins" }]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: { name: "system:kube-router" }
+rules:
+  - { apiGroups: [""], resources: [namespaces, pods, services, nodes, endpoints], verbs: [get, list, watch] }
+  - { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch] }
+  - { apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: "system:kube-router" }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:kube-router" }
+subjects: [{ apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-router" }]
 END
 }
 
