@@ -24,7 +24,7 @@ tell() {
   say "the page is at https://$page_host"
   case $kind in
     native) say 'it is reached from inside the cluster'"'"'s network: make cluster-shell, or scripts/cluster/run.sh COMMAND' ;;
-    kind) say "add a line to /etc/hosts: 127.0.0.1 $page_host" ;;
+    kind) say "add a line to /etc/hosts: 127.0.0.1 $page_host; media comes from the nodes' own addresses, which Docker Desktop hides" ;;
     external) say "$page_host must lead to the ingress controller" ;;
   esac
 }
