@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
 
-import { objectPath, resourceTypes } from '../../common/kubernetes/paths.ts';
+import { collectionPath, objectPath, resourceTypes } from '../../common/kubernetes/paths.ts';
 import { apiVersion, type MediaWorker } from '../../common/resources/types.ts';
 import { auditPolicyFor, readAudit } from '../../testing/kubernetes/audit.ts';
 import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
@@ -136,6 +136,31 @@ const untilWritten = (name: string): Promise<string[]> =>
   );
 
 describe('two operators', () => {
+  it(
+    'keep what whoever brought the Lease has written into its metadata',
+    async () => {
+      const labels = { 'app.kubernetes.io/managed-by': 'Helm' };
+      await controlPlane.client.call({
+        method: 'POST',
+        path: collectionPath(resourceTypes.leases, namespace),
+        body: {
+          ...{ apiVersion: resourceTypes.leases.apiVersion, kind: 'Lease' },
+          metadata: { namespace, name: 'kube-sfu-operator', labels },
+        },
+      });
+      await start('operator-a', shortLease);
+      const renewTime = async (): Promise<string | undefined> => (await lease()).renewTime;
+      const taken = await until('the Lease to be taken', renewTime, soon);
+      await until('it to be renewed', async () => (await renewTime()) !== taken, soon);
+      const { metadata } = await controlPlane.client.call<{ metadata: { labels?: object } }>({
+        method: 'GET',
+        path: objectPath(resourceTypes.leases, { namespace, name: 'kube-sfu-operator' }),
+      });
+      expect(metadata.labels).toEqual(labels);
+    },
+    testTimeoutMs,
+  );
+
   it(
     'agree on one that acts; when it is killed, the other acts within the lease time',
     async () => {

@@ -27,13 +27,14 @@ interface LeaseRef {
 const stored = ({ metadata, spec = {} }: Lease): StoredLease => ({
   resourceVersion: metadata.resourceVersion,
   record: spec,
+  metadata,
 });
 
 function createLeaseClient(client: KubernetesClient, ref: LeaseRef): LeaseClient {
-  const bodyOf = (spec: LeaseRecord, resourceVersion?: string) => ({
+  const bodyOf = (spec: LeaseRecord, metadata: object = {}) => ({
     apiVersion: type.apiVersion,
     kind: 'Lease',
-    metadata: { ...ref, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    metadata: { ...metadata, ...ref },
     spec,
   });
   return {
@@ -53,12 +54,12 @@ function createLeaseClient(client: KubernetesClient, ref: LeaseRef): LeaseClient
           body: bodyOf(record),
         }),
       ),
-    update: async ({ resourceVersion }, record) =>
+    update: async ({ resourceVersion, metadata }, record) =>
       stored(
         await client.call<Lease>({
           method: 'PUT',
           path: objectPath(type, ref),
-          body: bodyOf(record, resourceVersion),
+          body: bodyOf(record, { ...metadata, resourceVersion }),
         }),
       ),
   };

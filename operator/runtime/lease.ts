@@ -12,6 +12,8 @@ export interface LeaseRecord {
 export interface StoredLease {
   resourceVersion: string;
   record: LeaseRecord;
+  /** What else it has, such as labels of whoever brought it; an update keeps them. */
+  metadata?: object;
 }
 
 /** The Lease as it was last seen, and since when it is seen so, in milliseconds of the process' own monotonic clock. */
