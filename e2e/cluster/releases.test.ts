@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect } from '@jest/globals';
 
+import { until } from '../../testing/until.ts';
 import { Meeting } from './harness/pages.ts';
 import { clusterObjects, fingerprint, objectsIn } from './harness/inventory.ts';
 import { Release } from './harness/release.ts';
@@ -8,7 +9,7 @@ import { hookTimeout, onFailure, scenario, scene, timed } from './harness/suite.
 
 const setUpMs = 300_000;
 /** Long enough for everything but what can't be. */
-const brokenMs = 45_000;
+const brokenMs = 25_000;
 
 const kinds = ['mediarooms.kube-sfu.dev', 'mediaworkers.kube-sfu.dev'];
 
@@ -61,6 +62,17 @@ const firstRelease = async (): Promise<Record<string, string>> => {
   };
 };
 
+/** Pods end in their own time, after Helm has. */
+const nothingIn = (namespace: string): Promise<true> =>
+  until(
+    `nothing in ${namespace}`,
+    async () => {
+      expect(await objectsIn(world.cluster, namespace)).toEqual([]);
+      return true as const;
+    },
+    { timeoutMs: 60_000, intervalMs: 1000 },
+  );
+
 scenario(
   'an installation that failed half-way is completed by the next',
   async () => {
@@ -110,7 +122,7 @@ scenario(
     await meeting.during('the second release is uninstalled', () =>
       timed('helm uninstall', () => second.uninstall()),
     );
-    expect(await objectsIn(cluster, second.options.namespace)).toEqual([]);
+    await nothingIn(second.options.namespace);
     expect(await clusterObjects(cluster)).toEqual(clusterBefore);
     expect(await firstRelease()).toEqual(before);
   },
@@ -123,9 +135,11 @@ scenario(
     const { cluster, release } = world;
     const { namespace, mediaNamespace } = release.options;
     await timed('helm uninstall with peers in a room', () => release.uninstall());
-    expect(await objectsIn(cluster, namespace)).toEqual([]);
-    const left = await clusterObjects(cluster);
-    expect(left).not.toContain(`Namespace/${mediaNamespace}`);
+    await nothingIn(namespace);
+    const left = await until('the namespace of media to be gone', async () => {
+      const objects = await clusterObjects(cluster);
+      return objects.includes(`Namespace/${mediaNamespace}`) ? undefined : objects;
+    });
     expect(left).toEqual(
       expect.arrayContaining(kinds.map((name) => `CustomResourceDefinition/${name}`)),
     );

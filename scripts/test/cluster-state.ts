@@ -8,7 +8,7 @@ const infoFile = path.join(root, '.run/cluster/info.json');
 /** Runs a command where the cluster can be reached. */
 export const runCluster = path.join(root, 'scripts/cluster/run.sh');
 
-async function make(...args: string[]): Promise<void> {
+async function runMake(...args: string[]): Promise<void> {
   const child = spawn('make', ['--no-print-directory', ...args], {
     cwd: root,
     // What it says is not the result.
@@ -26,9 +26,9 @@ async function make(...args: string[]): Promise<void> {
 export async function startCluster(): Promise<{ stop: () => Promise<void> }> {
   const wasThere = existsSync(infoFile);
   const keep = wasThere || process.env['KEEP'] !== undefined;
-  const stop = keep ? () => Promise.resolve() : () => make('cluster-down');
+  const stop = keep ? () => Promise.resolve() : () => runMake('cluster-down');
   try {
-    await make('cluster', 'INSTALL=0');
+    await runMake('cluster', 'INSTALL=0');
   } catch (error) {
     await stop();
     throw error;

@@ -53,7 +53,7 @@ const isTrue = ({ status }: KubeObject & { status?: { conditions?: Condition[] }
   false;
 
 /** Whether a pod takes traffic. */
-export const isReady = (pod: Pod): boolean =>
+const isReady = (pod: Pod): boolean =>
   pod.metadata.deletionTimestamp === undefined && isTrue(pod, 'Ready');
 
 /** The cluster under test, by its own tools: kubectl and helm as a user has them. */

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import type { Snapshot } from '../../room-page.ts';
 
 /** When frames of which peer were decoded: milliseconds since the epoch, rising. */
-export type FrameMarks = Record<string, number[]>;
+type FrameMarks = Record<string, number[]>;
 
 /** A time without a new frame, in milliseconds since the epoch. */
 export interface Gap {

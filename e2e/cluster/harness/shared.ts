@@ -10,7 +10,7 @@ export const roomName = 'e2e';
 export const names = ['ada', 'bert', 'cleo'];
 
 /** The installation that the test files share: the first makes it, the last removes it. */
-export const sharedRelease = (cluster: Cluster): Release =>
+const sharedRelease = (cluster: Cluster): Release =>
   new Release(cluster, {
     ...{ name: 'e2e', namespace: 'e2e-system', mediaNamespace: 'e2e-media' },
     ...{ host: 'e2e.kube-sfu.test', firstPort: 24_000, consumers: 2 },
