@@ -40,9 +40,11 @@ async function scale(pool: string, replicas: number): Promise<void> {
   await cluster.readyPods(media(), podsOf(pool), replicas);
 }
 
+/** Changes a pool's spec, and waits until it has nodes of the new shape alone: the last old one ends after `Updated` is true. */
 async function changePool(pool: string, spec: object): Promise<void> {
   const patch = JSON.stringify({ spec });
   const { cluster } = world;
+  const { length } = await cluster.pods(media(), podsOf(pool));
   await cluster.kubectl([
     'patch',
     `mediaworker/${pool}`,
@@ -53,6 +55,7 @@ async function changePool(pool: string, spec: object): Promise<void> {
   await cluster.wait(`mediaworker/${pool}`, 'condition=Updated', {
     ...{ namespace: media(), timeoutMs: rolloutMs },
   });
+  await cluster.readyPods(media(), podsOf(pool), length);
 }
 
 scenario('a room works on when its pool is scaled up', async () => {

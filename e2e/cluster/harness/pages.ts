@@ -180,9 +180,12 @@ export class Meeting {
     );
   }
 
+  /** What goes well now may be what an old pod sends before it ends, so the calm counts from here on. */
   async #calm(): Promise<void> {
+    const since = Date.now();
     const hasCalm = async (): Promise<boolean> => {
       const to = Date.now();
+      if (to - calmMs < since) return false;
       const outcomes = await this.#outcomes({ from: to - calmMs, to });
       return outcomes.every(({ recoveredAt }) => recoveredAt === undefined);
     };
