@@ -15,5 +15,6 @@ require_root
 # shellcheck disable=SC2046 # one word for each namespace
 end_processes_of $(all_namespaces)
 for namespace in $(all_namespaces); do ip netns del "$namespace"; done
-for parent in $(cgroup_roots); do remove_cgroup "$parent/$cluster_name"; done
+# runc makes groups in the hierarchy of version 2 as well, where both are mounted.
+for parent in $(cgroup_roots) /sys/fs/cgroup/unified; do remove_cgroup "$parent/$cluster_name"; done
 rm -rf "$cluster_dir"
