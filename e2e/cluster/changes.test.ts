@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 import { Cluster } from './harness/cluster.ts';
 import type { Meeting } from './harness/pages.ts';
 import { nextImage } from './harness/images.ts';
+import type { Values } from './harness/release.ts';
 import { enterCluster, ensureInstalled, openMeeting, type World } from './harness/shared.ts';
 import { hookTimeout, scenario, scenarioWhere, scene } from './harness/suite.ts';
 
@@ -41,27 +42,36 @@ async function scale(pool: string, replicas: number): Promise<void> {
 }
 
 /** Changes a pool's spec, and waits until it has nodes of the new shape alone: the last old one ends after `Updated` is true. */
-async function changePool(pool: string, spec: object): Promise<void> {
-  const patch = JSON.stringify({ spec });
+const pools = { producers: 1, consumers: 2 };
+
+/** Waits until every pool has the nodes that it should have, and no others: those of an earlier shape drain for a while. */
+async function settle(): Promise<void> {
   const { cluster } = world;
-  const { length } = await cluster.pods(media(), podsOf(pool));
-  await cluster.kubectl([
-    'patch',
-    `mediaworker/${pool}`,
-    '--type=merge',
-    `--patch=${patch}`,
-    `--namespace=${media()}`,
-  ]);
-  await cluster.wait(`mediaworker/${pool}`, 'condition=Updated', {
-    ...{ namespace: media(), timeoutMs: rolloutMs },
-  });
-  await cluster.readyPods(media(), podsOf(pool), length);
+  for (const [pool, replicas] of Object.entries(pools)) {
+    await cluster.wait(`mediaworker/${pool}`, 'condition=Updated', {
+      ...{ namespace: media(), timeoutMs: rolloutMs },
+    });
+    await cluster.readyPods(media(), podsOf(pool), replicas, rolloutMs);
+  }
 }
 
-scenario('a room works on when its pool is scaled up', async () => {
-  await meeting.restore();
-  await meeting.during('kubectl scale, 2 to 3 consumer nodes', () => scale('consumers', 3));
-});
+async function changePool(pool: string, spec: object): Promise<void> {
+  const patch = JSON.stringify({ spec });
+  const args = ['--type=merge', `--patch=${patch}`, `--namespace=${media()}`];
+  await world.cluster.kubectl(['patch', `mediaworker/${pool}`, ...args]);
+  await settle();
+}
+
+/** An upgrade brings pools back to their values, which may roll them. */
+async function upgrade(values: Values): Promise<void> {
+  await world.release.deploy(values);
+  await settle();
+}
+
+async function rollback(): Promise<void> {
+  await world.release.rollback();
+  await settle();
+}
 
 scenario(
   'a room works on when its pool is scaled down',
@@ -117,11 +127,11 @@ scenarioWhere(
     const { namespace } = release.options;
     const autoscaling = { enabled: true, minReplicas: 2, maxReplicas: 3 };
     await meeting.during('helm upgrade, autoscaling on', () =>
-      release.deploy({ signaling: { autoscaling } }),
+      upgrade({ signaling: { autoscaling } }),
     );
     const name = `hpa/${release.fullname}-signaling`;
     await cluster.wait(name, 'condition=ScalingActive', { namespace, timeoutMs: 120_000 });
-    await meeting.during('helm rollback, autoscaling off', () => release.rollback());
+    await meeting.during('helm rollback, autoscaling off', () => rollback());
   },
   360_000,
 );
@@ -136,13 +146,13 @@ scenario(
     const { cluster, release } = world;
     const before = await cluster.pods(release.options.namespace, release.selector('signaling'));
     const change = { operator: rolling('1'), signaling: rolling('1') };
-    await meeting.during('helm upgrade, new operators and signaling', () => release.deploy(change));
+    await meeting.during('helm upgrade, new operators and signaling', () => upgrade(change));
     const after = await cluster.readyPods(
       ...([release.options.namespace, release.selector('signaling'), 2] as const),
     );
     const uids = new Set(before.map(({ metadata }) => metadata.uid));
     expect(after.filter(({ metadata }) => uids.has(metadata.uid))).toEqual([]);
-    await meeting.during('helm rollback', () => release.rollback());
+    await meeting.during('helm rollback', () => rollback());
   },
   480_000,
 );
