@@ -41,10 +41,9 @@ async function scale(pool: string, replicas: number): Promise<void> {
   await cluster.readyPods(media(), podsOf(pool), replicas);
 }
 
-/** Changes a pool's spec, and waits until it has nodes of the new shape alone: the last old one ends after `Updated` is true. */
 const pools = { producers: 1, consumers: 2 };
 
-/** Waits until every pool has the nodes that it should have, and no others: those of an earlier shape drain for a while. */
+/** Waits until every pool has the nodes that it should have, and no others: the last old one ends after `Updated` is true. */
 async function settle(): Promise<void> {
   const { cluster } = world;
   for (const [pool, replicas] of Object.entries(pools)) {
@@ -72,6 +71,16 @@ async function rollback(): Promise<void> {
   await world.release.rollback();
   await settle();
 }
+
+scenario('a room works on when its pool is scaled up', async () => {
+  await meeting.restore();
+  await meeting.during('kubectl scale, 2 to 3 consumer nodes', () => scale('consumers', 3));
+});
+
+scenario('a room works on when its pool is scaled up', async () => {
+  await meeting.restore();
+  await meeting.during('kubectl scale, 2 to 3 consumer nodes', () => scale('consumers', 3));
+});
 
 scenario(
   'a room works on when its pool is scaled down',
