@@ -77,11 +77,6 @@ scenario('a room works on when its pool is scaled up', async () => {
   await meeting.during('kubectl scale, 2 to 3 consumer nodes', () => scale('consumers', 3));
 });
 
-scenario('a room works on when its pool is scaled up', async () => {
-  await meeting.restore();
-  await meeting.during('kubectl scale, 2 to 3 consumer nodes', () => scale('consumers', 3));
-});
-
 scenario(
   'a room works on when its pool is scaled down',
   async () => {
