@@ -265,6 +265,14 @@ const cases: Case[] = [
     },
   },
   {
+    name: 'count the ports of a pod that is removed now among those',
+    request: {
+      freeBlocks: 0,
+      pods: [makePod(0, { replace: 'Outdated' }), makePod(1), makePod(2, { drainingSince: 9_000 })],
+    },
+    wantRemove: ['pool-2 DrainTimedOut'],
+  },
+  {
     name: 'let nobody go in turn while the last successor starts',
     request: {
       freeBlocks: 0,

@@ -138,8 +138,10 @@ const becauseOfReplacement = ({ name, replace }: PodView): PodsDecision['drain']
 });
 
 /** Without ports for one more, an old pod has to go before its successor can come: one at a time. */
-function mayGoInTurn({ active, draining, terminating }: Groups, request: PodsRequest): boolean {
-  const isSettled = draining.length === 0 && terminating.length === 0;
+function mayGoInTurn(groups: Groups, request: PodsRequest): boolean {
+  const { active, draining, terminating, removed } = groups;
+  // Who goes anyway leaves ports.
+  const isSettled = [draining, terminating, removed].every((going) => going.length === 0);
   const replacementsServe = active.every((pod) => pod.replace ?? isReady(pod));
   const isFull = active.length === request.replicas && request.freeBlocks === 0;
   return isFull && isSettled && replacementsServe;
