@@ -43,13 +43,22 @@ export interface RecordedEvent extends EventNote {
   room: string;
 }
 
+/** Uids that are the same at each run: which of equal nodes a room gets depends on its uid. */
+function createUids(): () => string {
+  let made = 0;
+  return () => `00000000-0000-4000-8000-${String(++made).padStart(12, '0')}`;
+}
+
 /**
  * Rooms with the real reconcile, monitor and ledger, on nodes in memory without HTTP and with a clock that moves when told:
  * each look at a room is a call of the test's.
  */
 export class RoomWorld {
   readonly clock = new FakeClock();
-  readonly objects = createLocalObjects(10, () => new Date(this.clock.now()));
+  readonly objects = createLocalObjects(10, {
+    now: () => new Date(this.clock.now()),
+    newUid: createUids(),
+  });
   readonly nodes = new Map<string, FakeNode>();
   readonly events: RecordedEvent[] = [];
   readonly config: OperatorConfig;

@@ -28,7 +28,9 @@ export interface LocalAdapter {
 
 export async function startLocalAdapter(deps: LocalAdapterDeps): Promise<LocalAdapter> {
   const { config, metrics, clock, logger } = deps;
-  const objects = createLocalObjects(config.api.historySize, () => new Date(clock.now()));
+  const objects = createLocalObjects(config.api.historySize, {
+    now: () => new Date(clock.now()),
+  });
   const pods = new LocalPods({
     config: config.pods,
     revisions: objects.revisions,

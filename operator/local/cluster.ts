@@ -19,7 +19,14 @@ import type {
   ResourceClient,
 } from '../cluster.ts';
 import { poolOf } from '../workers/labels.ts';
-import { Collection, Revisions, mergeMap, type NewObject, type Stored } from './store.ts';
+import {
+  Collection,
+  Revisions,
+  mergeMap,
+  type CollectionOptions,
+  type NewObject,
+  type Stored,
+} from './store.ts';
 
 /** All objects of the local adapter. Pods have their own store beside their processes. */
 export interface LocalObjects {
@@ -28,12 +35,15 @@ export interface LocalObjects {
   mediarooms: Collection<MediaRoom>;
 }
 
-export function createLocalObjects(historySize: number, now = () => new Date()): LocalObjects {
+/** Where the objects get from what is another one at each run. */
+type Sources = Partial<Pick<CollectionOptions<never>, 'now' | 'newUid'>>;
+
+export function createLocalObjects(historySize: number, sources: Sources = {}): LocalObjects {
   const revisions = new Revisions();
   const options = <T extends KubernetesObject>() => ({
     revisions,
     historySize,
-    now,
+    ...{ now: () => new Date(), ...sources },
     validate: (object: NewObject<T>, old?: T): NewObject<T> =>
       validateResource(object, old ? { old } : {}) as unknown as NewObject<T>,
   });

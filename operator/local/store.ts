@@ -39,6 +39,8 @@ export interface CollectionOptions<T> {
   /** How many changes are kept for watches that resume. */
   historySize: number;
   now: () => Date;
+  /** Names each new object for good; default: at random. */
+  newUid?: () => string;
 }
 
 /** Which part of an object a write may change; the rest stays as stored. */
@@ -95,7 +97,7 @@ export class Collection<T extends Stored> {
     const metadata: ObjectMeta = {
       name,
       namespace,
-      uid: randomUUID(),
+      uid: (this.#options.newUid ?? randomUUID)(),
       resourceVersion: '',
       generation: 1,
       creationTimestamp: timestamp(this.#options.now()),
