@@ -50,6 +50,8 @@ const id = z.uuid();
 const empty = z.object({});
 const stats = z.object({ stats: z.array(opaque) });
 const ids = z.array(id).max(1000);
+/** All that one peer watches. */
+const manyIds = z.array(id).max(5000);
 
 export const consumerLayers = z.object({
   spatialLayer: z.int().min(0).max(7),
@@ -71,6 +73,12 @@ export const iceServerParameters = z.object({
   sctpParameters: opaque.optional(),
 });
 
+/**
+ * The producer that this one takes the place of, of the same peer: its transport moved to another node. Who watches the
+ * earlier one shows it until the new one is there.
+ */
+const replaces = id.optional();
+
 export const consumerInfo = z.object({
   peerId,
   transportId: id,
@@ -82,6 +90,7 @@ export const consumerInfo = z.object({
   producerPaused: z.boolean(),
   consumerScore: opaque,
   appData: opaque,
+  replaces,
 });
 
 export const dataConsumerInfo = z.object({
@@ -93,6 +102,16 @@ export const dataConsumerInfo = z.object({
   label: z.string(),
   protocol: z.string(),
   appData: opaque,
+  replaces,
+});
+
+/** A peer's live objects, with the others of its room. What is not listed is gone. */
+const aliveObjects = z.object({
+  peers: z.array(peerInfo),
+  producerIds: manyIds,
+  dataProducerIds: manyIds,
+  consumerIds: manyIds,
+  dataConsumerIds: manyIds,
 });
 
 /**
@@ -116,6 +135,24 @@ export const peerMethods = {
     request: z.object({ transportId: id }),
     response: z.object({ iceParameters: opaque }),
   },
+  /** Closes a transport with all that is on it, wherever it is. One that is gone is no error. */
+  closeTransport: { request: z.object({ transportId: id }), response: empty },
+  /**
+   * From the signaling service, which has bound a side of the peer anew: what the node knows of the peer is read again
+   * from the table.
+   */
+  rebind: { request: empty, response: empty },
+  /**
+   * From the signaling service, after the client has come back on a new socket, maybe at another replica: which objects
+   * live, and the consumers that the client did not name.
+   */
+  resumePeer: {
+    request: z.object({ consumerIds: manyIds, dataConsumerIds: manyIds }),
+    response: aliveObjects.extend({
+      newConsumers: z.array(consumerInfo),
+      newDataConsumers: z.array(dataConsumerInfo),
+    }),
+  },
   join: {
     request: z.object({ displayName, device, rtpCapabilities: rtpCapabilities.optional() }),
     response: z.object({ peers: z.array(peerInfo) }),
@@ -127,6 +164,7 @@ export const peerMethods = {
       rtpParameters,
       paused: z.boolean().default(false),
       appData: producerAppData.default({}),
+      replaces,
     }),
     response: z.object({ producerId: id }),
   },
@@ -137,6 +175,7 @@ export const peerMethods = {
       label: z.string().max(255).default(''),
       protocol: z.string().max(255).default(''),
       appData: dataProducerAppData.default({}),
+      replaces,
     }),
     response: z.object({ dataProducerId: id }),
   },
@@ -206,6 +245,37 @@ export const peerMethods = {
   },
 } as const satisfies Record<string, { request: z.ZodType; response: z.ZodType }>;
 
+/**
+ * What a client made with our own SDK asks of the signaling service itself, which keeps its session; no media node knows
+ * these.
+ */
+export const sessionMethods = {
+  /** First on a connection that continues a session: which of its consumers the client has. The answer is the truth. */
+  resumeSession: {
+    request: z.object({
+      consumerIds: manyIds.default([]),
+      dataConsumerIds: manyIds.default([]),
+    }),
+    response: aliveObjects,
+  },
+  /** Ends the session at once; a socket that just closes may come back. */
+  leave: { request: empty, response: empty },
+} as const satisfies Record<string, { request: z.ZodType; response: z.ZodType }>;
+
+/**
+ * A client's `createWebRtcTransport` names the transport that the new one takes the place of, after `moveTransport`. The
+ * signaling service binds that side of the peer to another node, and strips the field.
+ */
+export const replacedTransport = z.object({ replaces: id.optional() });
+
+export type SessionMethod = keyof typeof sessionMethods;
+export type SessionRequest<M extends SessionMethod> = z.output<
+  (typeof sessionMethods)[M]['request']
+>;
+export type SessionResponse<M extends SessionMethod> = z.output<
+  (typeof sessionMethods)[M]['response']
+>;
+
 export type PeerMethod = keyof typeof peerMethods;
 export type PeerRequest<M extends PeerMethod> = z.output<(typeof peerMethods)[M]['request']>;
 export type PeerRequestInput<M extends PeerMethod> = z.input<(typeof peerMethods)[M]['request']>;
@@ -220,6 +290,10 @@ const score = z.object({
   rid: z.string().optional(),
   score: z.number(),
 });
+/** `ProducerLost`: its node or its transport was lost, not closed by its peer, which may publish it again elsewhere. */
+const closeReason = z.enum(['ProducerLost']);
+/** Why a client is asked to replace a transport. */
+const moveReason = z.enum(['NodeDraining', 'NodeLost', 'RouterDraining', 'TransportLost']);
 const message = <M extends string, T extends z.ZodType>(method: M, data: T) =>
   z.object({ method: z.literal(method), data });
 
@@ -237,7 +311,7 @@ export const peerMessage = z.discriminatedUnion('method', [
   message('producerClosed', z.object({ producerId: id })),
   message('consumerPaused', z.object({ consumerId: id })),
   message('consumerResumed', z.object({ consumerId: id })),
-  message('consumerClosed', z.object({ consumerId: id })),
+  message('consumerClosed', z.object({ consumerId: id, reason: closeReason.optional() })),
   message('consumerScore', z.object({ consumerId: id, score: opaque })),
   message(
     'consumerLayersChanged',
@@ -246,13 +320,34 @@ export const peerMessage = z.discriminatedUnion('method', [
       layers: z.object({ spatialLayer: z.int(), temporalLayer: z.int().optional() }).optional(),
     }),
   ),
-  message('dataConsumerClosed', z.object({ dataConsumerId: id })),
+  message('dataConsumerClosed', z.object({ dataConsumerId: id, reason: closeReason.optional() })),
   message(
     'speakingPeers',
     z.object({ peerVolumes: z.array(z.object({ peerId, volume: z.number() })) }),
   ),
   /** Nobody named: it is silent. `volume` is what the older dialect shows with the name, in dBvo. */
   message('activeSpeaker', z.object({ peerId: peerId.optional(), volume: z.number().optional() })),
+  /**
+   * For clients made with our own SDK, from the signaling service, when their peer is bound: with this token, which is
+   * secret, another connection can continue the session for so long after this one has closed.
+   */
+  message(
+    'session',
+    z.object({ resumeToken: z.string().min(1).max(256), resumeTimeoutMs: z.int().positive() }),
+  ),
+  /**
+   * For the same clients, from the signaling service: asks for another transport in the place of this one. The old one
+   * may go on for `overlapMs` beside the new one, 0 when it is lost already. Repeating it is harmless.
+   */
+  message(
+    'moveTransport',
+    z.object({
+      transportId: id,
+      direction,
+      reason: moveReason,
+      overlapMs: z.int().nonnegative(),
+    }),
+  ),
 ]);
 
 export type PeerMessage = z.infer<typeof peerMessage>;
@@ -260,6 +355,8 @@ export type PeerMessageMethod = PeerMessage['method'];
 export type PeerInfo = z.infer<typeof peerInfo>;
 export type Device = z.infer<typeof device>;
 export type Direction = z.infer<typeof direction>;
+export type CloseReason = z.infer<typeof closeReason>;
+export type MoveReason = z.infer<typeof moveReason>;
 export type ConsumerInfo = z.infer<typeof consumerInfo>;
 export type DataConsumerInfo = z.infer<typeof dataConsumerInfo>;
 

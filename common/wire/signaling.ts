@@ -36,8 +36,20 @@ export const messageBatch = z.object({
   batchId: z.uuid(),
   messages: z.array(routedMessage).default([]),
   volumes: z.array(routerVolumes).default([]),
-  /** Connections that a node lost for good (ICE or DTLS failed, router gone): the replica closes their sockets. */
-  lostPeers: z.array(z.object({ mediaPeerId: z.uuid(), reason: z.string() })).default([]),
+  /**
+   * Connections that a node lost something of for good (ICE or DTLS failed, router gone): the replica closes their
+   * sockets. Where one transport is named, a client that can replace it is asked to.
+   */
+  lostPeers: z
+    .array(
+      z.object({
+        mediaPeerId: z.uuid(),
+        reason: z.string(),
+        transportId: z.uuid().optional(),
+        direction: z.enum(['producer', 'consumer']).optional(),
+      }),
+    )
+    .default([]),
 });
 
 export type MessageTarget = z.infer<typeof messageTarget>;

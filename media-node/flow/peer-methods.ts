@@ -37,6 +37,7 @@ export function createPeerMethods(ctx: NodeContext, flow: ConsumeFlow): Handlers
   };
 }
 
+const notYet = () => new ApiError('unsupported_method', 'not yet');
 const nothing = Promise.resolve({});
 const done = async (work: Promise<unknown>): Promise<Record<string, never>> => {
   await work;
@@ -49,6 +50,9 @@ type TransportMethods =
   | 'createWebRtcTransport'
   | 'connectWebRtcTransport'
   | 'restartIce'
+  | 'closeTransport'
+  | 'rebind'
+  | 'resumePeer'
   | 'createPlainTransport'
   | 'connectPlainTransport';
 
@@ -97,6 +101,9 @@ function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
       ),
     restartIce: (session, { transportId }) =>
       nodeOf(session, transportId).restartIce(transportId, forPeer(session)),
+    closeTransport: () => Promise.reject(notYet()),
+    rebind: () => Promise.reject(notYet()),
+    resumePeer: () => Promise.reject(notYet()),
     createPlainTransport(session, { direction, comedia, rtcpMux }) {
       const { node, routerId } = sideOf(session, direction);
       const peer = session.ref;

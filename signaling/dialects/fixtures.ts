@@ -54,6 +54,11 @@ export const sampleMessages: PeerMessage[] = [
   { method: 'dataConsumerClosed', data: { dataConsumerId: id(2) } },
   { method: 'speakingPeers', data: { peerVolumes: [{ peerId: 'ann', volume: -30 }] } },
   { method: 'activeSpeaker', data: { peerId: 'ann', volume: -30 } },
+  { method: 'session', data: { resumeToken: 'token', resumeTimeoutMs: 30_000 } },
+  {
+    method: 'moveTransport',
+    data: { transportId: id(1), direction: 'consumer', reason: 'NodeDraining', overlapMs: 3_000 },
+  },
 ];
 
 /** A response of each method that has one. */
