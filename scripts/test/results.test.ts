@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readCounts, sum } from './results.ts';
+import { readCounts, readFailures, sum } from './results.ts';
 
 let dir: string;
 
@@ -35,6 +35,36 @@ describe('readCounts', () => {
 
   it('refuses a file that is not from Jest', async () => {
     await expect(counts({ numPassedTests: 7 })).rejects.toThrow('numFailedTests');
+  });
+});
+
+describe('readFailures', () => {
+  const write = async (testResults: object[]): Promise<string> => {
+    const file = path.join(dir, 'results.json');
+    await writeFile(file, JSON.stringify({ testResults }));
+    return file;
+  };
+  const result = (status: string, ...failureMessages: string[]) => ({
+    ...{ fullName: `a test that ${status}`, status, failureMessages },
+  });
+
+  it('names each test that failed, and each file that could not be run', async () => {
+    const file = await write([
+      {
+        ...{ name: 'a.test.ts', status: 'failed', message: 'all of it' },
+        assertionResults: [result('passed'), result('failed', 'one', 'two')],
+      },
+      { name: 'b.test.ts', status: 'failed', message: 'does not load', assertionResults: [] },
+      { name: 'c.test.ts', status: 'passed', message: '', assertionResults: [result('passed')] },
+    ]);
+    expect(await readFailures(file)).toEqual([
+      { file: 'a.test.ts', test: 'a test that failed', message: 'one\ntwo' },
+      { file: 'b.test.ts', message: 'does not load' },
+    ]);
+  });
+
+  it('finds none in a run without results', async () => {
+    expect(await readFailures(path.join(dir, 'missing.json'))).toEqual([]);
   });
 });
 
