@@ -64,6 +64,8 @@ export interface EmbeddedPostgresOptions {
   temporary?: boolean;
   /** TCP port on 127.0.0.1; a free one when not given. */
   port?: number;
+  /** Server settings over the usual ones, which lose the newest commits when the server is killed. */
+  settings?: Record<string, string>;
   /** Receives the server's log, line by line. */
   log?: (line: string) => void;
 }
@@ -167,7 +169,7 @@ async function freePort(): Promise<number> {
 }
 
 async function start(launch: Launch, port: number): Promise<ChildProcess> {
-  const settings = { ...SETTINGS, port: String(port) };
+  const settings = { ...SETTINGS, ...launch.settings, port: String(port) };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
   const { server, dataDir } = launch;
   const removed = launch.temporary ? dataDir : '';

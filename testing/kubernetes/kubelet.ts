@@ -25,10 +25,19 @@ import {
   waitingStatus,
 } from './pod-status.ts';
 
-export interface KubeletsOptions {
+/** What runs in a pod. */
+export interface PodRun {
+  /** Resolves once it answers. */
+  start: () => Promise<unknown>;
+  stop: () => Promise<void>;
+  /** Makes the next start one of another run, which has nothing of this one. */
+  restart: () => void;
+}
+
+export interface PodKubeletsOptions<Run extends PodRun> {
   client: KubernetesClient;
-  /** Of the calls between the platform's services. */
-  secret: string;
+  /** Starts what a pod runs. */
+  startPod: (options: PodStart) => Promise<{ node: Run; podIP: string }>;
   logger: Logger;
   /** The only namespace whose pods are run; default: all of them. */
   namespace?: string;
@@ -40,10 +49,16 @@ export interface NodeOptions {
   labels?: Record<string, string>;
 }
 
-interface Running {
+export interface PodStart {
+  pod: Pod;
+  hostIP: string;
+  addresses: LoopbackAddresses;
+}
+
+interface Running<Run> {
   uid: string;
   nodeName: string;
-  node: FakeNode;
+  node: Run;
   podIP: string;
   restarts: number;
   /** Whether the process answers; that of a lost machine does not. */
@@ -63,25 +78,25 @@ const isConflict = (error: unknown): boolean =>
   error instanceof KubernetesError && error.statusCode === 409;
 
 /**
- * Scheduler and kubelets of a simulated cluster: machines are Node objects, and the operator's pods run as {@link FakeNode}s in
- * this process, each at a loopback address of its own. All they know comes from the API server, and all they do goes there.
+ * Scheduler and kubelets of a simulated cluster: machines are Node objects, and each of the operator's pods runs at a loopback
+ * address of its own. All they know comes from the API server, and all they do goes there.
  */
-export class Kubelets {
-  readonly #options: KubeletsOptions;
+export class PodKubelets<Run extends PodRun> {
+  readonly #options: PodKubeletsOptions<Run>;
   readonly #namespace: string;
   readonly #set = randomBytes(4).toString('hex');
   readonly #addresses = new LoopbackAddresses();
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<KubernetesNode & HasMeta>;
   readonly #queue: WorkQueue;
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, Running<Run>>();
   /** Where pods were bound to, by their uid, while the informer may not show it yet. */
   readonly #bound = new Map<string, { nodeName: string; pod: Pod }>();
   readonly #silent = new Set<string>();
   readonly #failures: unknown[] = [];
   #held = false;
 
-  constructor(options: KubeletsOptions) {
+  constructor(options: PodKubeletsOptions<Run>) {
     this.#options = options;
     const { client, logger, namespace } = options;
     this.#namespace = namespace ?? 'default';
@@ -150,12 +165,12 @@ export class Kubelets {
   }
 
   /** The process of a pod. */
-  node(name: string, namespace = this.#namespace): FakeNode {
+  node(name: string, namespace = this.#namespace): Run {
     return this.#require(name, namespace).node;
   }
 
   /** The processes that run, by `namespace/name` of their pods. */
-  get nodes(): Map<string, FakeNode> {
+  get nodes(): Map<string, Run> {
     return new Map([...this.#running].map(([key, { node }]) => [key, node]));
   }
 
@@ -350,15 +365,14 @@ export class Kubelets {
       await this.#patchStatus(metadata, waitingStatus(pod, 'ImagePullBackOff'));
       return;
     }
-    const { secret } = this.#options;
     const hostIP = this.#hostIP(nodeName);
-    const started = await startPodProcess({ pod, hostIP, secret, addresses: this.#addresses });
+    const started = await this.#options.startPod({ pod, hostIP, addresses: this.#addresses });
     const running = { uid: metadata.uid, nodeName, restarts: 0, up: true, ...started };
     this.#running.set(key, running);
     await this.#report(metadata, running);
   }
 
-  async #report(ref: { namespace: string; name: string }, running: Running): Promise<void> {
+  async #report(ref: { namespace: string; name: string }, running: Running<Run>): Promise<void> {
     const pod = this.#pods.get(ref);
     if (!pod) return;
     const { nodeName, podIP, restarts } = running;
@@ -366,12 +380,12 @@ export class Kubelets {
     await this.#patchStatus(ref, runningStatus(pod, { podIP, hostIP, restarts }));
   }
 
-  async #takeDown(running: Running): Promise<void> {
+  async #takeDown(running: Running<Run>): Promise<void> {
     running.up = false;
     await running.node.stop();
   }
 
-  async #bringUp(running: Running): Promise<void> {
+  async #bringUp(running: Running<Run>): Promise<void> {
     if (!running.up) await running.node.start();
     running.up = true;
   }
@@ -403,9 +417,21 @@ export class Kubelets {
     this.#nodes.accept(node);
   }
 
-  #require(name: string, namespace: string): Running {
+  #require(name: string, namespace: string): Running<Run> {
     const running = this.#running.get(formatKey({ namespace, name }));
     if (!running) throw new Error(`no process in pod ${namespace}/${name}`);
     return running;
+  }
+}
+
+export interface KubeletsOptions extends Omit<PodKubeletsOptions<FakeNode>, 'startPod'> {
+  /** Of the calls between the platform's services. */
+  secret: string;
+}
+
+/** Kubelets whose pods are {@link FakeNode}s in this process. */
+export class Kubelets extends PodKubelets<FakeNode> {
+  constructor({ secret, ...options }: KubeletsOptions) {
+    super({ ...options, startPod: (start) => startPodProcess({ ...start, secret }) });
   }
 }
