@@ -155,7 +155,7 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
   app.use(serveOpenApi());
   app.use(requireServiceToken('media-node', config.serviceAuth.secret));
   app.use(
-    createRoutes(ctx, createHandlers(ctx, { routers, flow, local }), createPeerMethods(ctx, flow)),
+    createRoutes(ctx, createHandlers(ctx, { routers, flow, local, sweep }), createPeerMethods(ctx, flow)),
   );
 
   async function stop(): Promise<void> {

@@ -32,6 +32,7 @@ import {
   type routerConsumersRequest,
   type sourcePipeRequest,
 } from '../wire/media-node.ts';
+import { nodeObjects } from '../wire/media-node-objects.ts';
 import {
   iceServerParameters,
   peerMethods,
@@ -114,6 +115,15 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         route: '/status',
         response: nodeStatus,
         retries: 0,
+        ...options,
+      }),
+    /** Every live object of the node. */
+    objects: (url: string, options: Options = {}) =>
+      http.call({
+        method: 'GET',
+        baseUrl: url,
+        route: '/objects',
+        response: nodeObjects,
         ...options,
       }),
     drain: (url: string) => post(url, '/drain', { response: drainResponse }),

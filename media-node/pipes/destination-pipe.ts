@@ -39,7 +39,7 @@ export class DestinationPipe {
   readonly router: LiveRouter;
   readonly source: RouterAddress;
   readonly transport: PipeTransport;
-  readonly #sourceTransportId: string;
+  readonly sourceTransportId: string;
   readonly #media: PipedSet<Source>;
   readonly #data: PipedSet<DataSource>;
   readonly #states: OriginStates;
@@ -55,7 +55,7 @@ export class DestinationPipe {
     this.router = parts.router;
     this.source = parts.source;
     this.transport = parts.transport;
-    this.#sourceTransportId = parts.sourceTransportId;
+    this.sourceTransportId = parts.sourceTransportId;
     this.#media = new PipedSet(parts.router.sources);
     this.#data = new PipedSet(parts.router.dataSources);
     this.#states = new OriginStates(this.#media, ({ consumers }) => {
@@ -74,6 +74,14 @@ export class DestinationPipe {
   }
   get dataProducers(): number {
     return this.#data.size;
+  }
+  /** The ids of what it has brought. */
+  get contents(): { producerIds: string[]; dataProducerIds: string[] } {
+    return { producerIds: this.#media.brought, dataProducerIds: this.#data.brought };
+  }
+  /** What nobody uses, and for how long. */
+  get unused(): { id: string; forMs: number }[] {
+    return [...this.#media.unused(), ...this.#data.unused()];
   }
 
   /** Brings these to this router, where they are not yet. */
@@ -119,7 +127,7 @@ export class DestinationPipe {
   /** Tells the source what is still needed, and finds out whether the source still is. */
   async demand(): Promise<void> {
     try {
-      await this.#sourceNode().pipeDemand(this.#sourceTransportId, {
+      await this.#sourceNode().pipeDemand(this.sourceTransportId, {
         producerIds: this.#media.ids,
         dataProducerIds: this.#data.ids,
         sequence: this.#sequence,
@@ -156,7 +164,7 @@ export class DestinationPipe {
   ): Promise<void> {
     const sequence = ++this.#sequence;
     await this.#sourceNode()
-      .pipeRelease(this.#sourceTransportId, {
+      .pipeRelease(this.sourceTransportId, {
         producerIds,
         dataProducerIds,
         sequence,
@@ -190,7 +198,7 @@ export class DestinationPipe {
     const sequence = ++this.#sequence;
     try {
       const { consumers, stateSequence } = await this.#ask((node) =>
-        node.pipeConsume(this.#sourceTransportId, { producerIds, sequence }),
+        node.pipeConsume(this.sourceTransportId, { producerIds, sequence }),
       );
       const failed = await this.#failing(consumers, (one) => this.#produce(one, stateSequence));
       if (failed.length > 0)
@@ -208,7 +216,7 @@ export class DestinationPipe {
     const sequence = ++this.#sequence;
     try {
       const { dataConsumers } = await this.#ask((node) =>
-        node.pipeConsumeData(this.#sourceTransportId, { dataProducerIds, sequence }),
+        node.pipeConsumeData(this.sourceTransportId, { dataProducerIds, sequence }),
       );
       const failed = await this.#failing(dataConsumers, (one) => this.#produceData(one));
       if (failed.length > 0)

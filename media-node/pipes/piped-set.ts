@@ -72,8 +72,21 @@ export class PipedSet<S extends Source | DataSource> {
     return [...this.#entries.keys(), ...this.#bringing.keys()];
   }
 
+  /** Those that are here. */
+  get brought(): string[] {
+    return [...this.#entries.keys()];
+  }
+
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Those that nobody uses, and for how long that has been so, in milliseconds. */
+  unused(): { id: string; forMs: number }[] {
+    const now = Date.now();
+    return [...this.#entries]
+      .filter(([, { source }]) => source.users === 0)
+      .map(([id, { idleSince }]) => ({ id, forMs: now - idleSince }));
   }
 
   /** Those that nobody has used for so long. */

@@ -66,6 +66,10 @@ export class SourcePipe {
   get dataProducers(): number {
     return this.#data.size;
   }
+  /** The ids of what it sends. */
+  get contents(): { producerIds: string[]; dataProducerIds: string[] } {
+    return { producerIds: [...this.#media.keys()], dataProducerIds: [...this.#data.keys()] };
+  }
   /** How long the destination has been silent, in milliseconds. */
   get silentMs(): number {
     return Date.now() - this.#heardAt;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import * as wire from '../../common/wire/media-node.ts';
+import { nodeObjects } from '../../common/wire/media-node-objects.ts';
 import { iceServerParameters, peerMethods, type PeerMethod } from '../../common/wire/peer.ts';
 
 /** One endpoint: what checks its bytes, and what the OpenAPI document says of it. */
@@ -44,6 +45,12 @@ const administration = {
     path: '/status',
     summary: 'Tells what the node has and how loaded it is; asks no store',
     response: wire.nodeStatus,
+  },
+  getObjects: {
+    method: 'GET',
+    path: '/objects',
+    summary: 'Lists every live object by its id; asks no store',
+    response: nodeObjects,
   },
   drain: {
     method: 'POST',

@@ -8,7 +8,9 @@ import { askMediasoup } from '../mediasoup/errors.ts';
 import type { Routers } from '../mediasoup/routers.ts';
 import { closeTransport, createTransport } from '../mediasoup/transports.ts';
 import type { MediaNode } from '../nodes/nodes.ts';
+import { nodeObjects } from '../objects.ts';
 import { nodeStatus } from '../status.ts';
+import type { Sweep } from '../sweep/sweep.ts';
 import type { Contract, EndpointName } from './contract.ts';
 
 type Body<N extends EndpointName> = Contract[N] extends { body: infer B extends z.ZodType }
@@ -29,6 +31,7 @@ export interface HandlerParts {
   routers: Routers;
   flow: ConsumeFlow;
   local: MediaNode;
+  sweep: Sweep;
 }
 
 const param = (params: Params, name: string): string => params[name] ?? '';
@@ -48,13 +51,14 @@ type AdministrationNames =
   | 'deleteRouter'
   | 'deleteRoom'
   | 'getStatus'
+  | 'getObjects'
   | 'drain'
   | 'announceAddress'
   | 'deletePeer';
 
 function administration(
   ctx: NodeContext,
-  { routers }: HandlerParts,
+  { routers, sweep }: HandlerParts,
 ): Pick<EndpointHandlers, AdministrationNames> {
   const nameOf = (params: Params) => ({
     roomId: param(params, 'roomId'),
@@ -65,6 +69,7 @@ function administration(
     deleteRouter: (params) => routers.delete(nameOf(params)),
     deleteRoom: (params) => routers.deleteRoom(param(params, 'roomId')),
     getStatus: () => Promise.resolve(nodeStatus(ctx)),
+    getObjects: () => Promise.resolve(nodeObjects(ctx, sweep.refused)),
     drain: () => {
       ctx.draining = true;
       return Promise.resolve({ state: 'Draining', peers: ctx.registry.peers.length });

@@ -12,6 +12,13 @@ describe('what a transport can’t consume', () => {
     expect(refused.has('other', 'a', 1_060)).toBe(false);
   });
 
+  it('is listed while it counts', () => {
+    const refused = new Refused(100);
+    refused.add('media transport', ['a'], 1_000);
+    refused.add('media transport', ['b'], 1_050);
+    expect(refused.list(1_120)).toEqual([{ transport: 'media transport', producerId: 'b' }]);
+  });
+
   it('is forgotten when its time is over', () => {
     const refused = new Refused(100);
     refused.add('transport', ['a', 'b'], 1_000);

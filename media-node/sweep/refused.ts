@@ -20,6 +20,16 @@ export class Refused {
     return (this.#until.get(`${transport} ${producerId}`) ?? 0) > now;
   }
 
+  /** Those whose time is not over. */
+  list(now = Date.now()): { transport: string; producerId: string }[] {
+    return [...this.#until]
+      .filter(([, until]) => until > now)
+      .map(([key]) => {
+        const end = key.lastIndexOf(' ');
+        return { transport: key.slice(0, end), producerId: key.slice(end + 1) };
+      });
+  }
+
   /** Forgets those whose time is over. */
   purge(now = Date.now()): void {
     for (const [key, until] of this.#until) if (until <= now) this.#until.delete(key);

@@ -37,6 +37,15 @@ export class Sweep {
     this.#timer.unref();
   }
 
+  /** Pairs that were tried in vain, and are not tried again for a while. */
+  get refused(): { transportId: string; producerId: string }[] {
+    return this.#refused.list().map(({ transport, producerId }) => ({
+      // Behind the family, see #repair.
+      transportId: transport.slice(transport.indexOf(' ') + 1),
+      producerId,
+    }));
+  }
+
   /** One comparison; one that runs already is joined. Never rejects. */
   run(): Promise<void> {
     this.#running ??= this.#sweep()
