@@ -88,20 +88,29 @@ export class MediaPeerModel extends Row {
       'media_router.id',
     ),
   });
-  static override jsonAttributes = ['device', 'grants', 'rtpCapabilities'];
+  static override jsonAttributes = ['device', 'grants', 'rtpCapabilities', 'extensions'];
   declare id: string;
   declare roomId: string;
   declare peerId: string;
   declare kind: PeerKind;
   declare replicaId: string;
-  declare producerRouterId: string;
-  declare consumerRouterId: string;
+  /** Null: that side is bound to no router, since the one that it had is gone. */
+  declare producerRouterId: string | null;
+  declare consumerRouterId: string | null;
   declare displayName: string;
   declare device: Device;
   declare remoteAddress: string;
   declare grants: Grants;
   declare rtpCapabilities: RtpCapabilities | null;
   declare joinedAt: Date | null;
+  /** SHA-256 of the token that continues the session. */
+  declare resumeHash: string | null;
+  /** Since when the peer has no socket. */
+  declare detachedAt: Date | null;
+  /** Additions to the protocol that the client knows. */
+  declare extensions: string[];
+  /** Grows whenever another socket or replica takes the row over. */
+  declare ownerEpoch: number;
   declare createdAt: Date;
   declare replica?: SignalingReplicaModel;
   declare producerRouter?: MediaRouterModel;
@@ -152,6 +161,8 @@ export class MediaProducerModel extends Row {
   declare routerId: string;
   declare kind: MediaKind;
   declare appData: Record<string, unknown>;
+  /** The producer that this one took the place of. */
+  declare replaces: string | null;
   declare peer?: MediaPeerModel;
   declare router?: MediaRouterModel;
 }
@@ -170,6 +181,8 @@ export class MediaDataProducerModel extends Row {
   declare label: string;
   declare protocol: string;
   declare appData: Record<string, unknown>;
+  /** The producer that this one took the place of. */
+  declare replaces: string | null;
   declare peer?: MediaPeerModel;
   declare router?: MediaRouterModel;
 }
