@@ -5,7 +5,7 @@ import { messageOf } from '../../../common/errors.ts';
 import { until } from '../../../testing/until.ts';
 import { launchBrowser, type Browser } from '../../browser.ts';
 import { RoomPage } from '../../room-page.ts';
-import { FrameRecorder, gapsBetween, type Gap } from './frames.ts';
+import { FrameRecorder, gapsBetween, type Gap } from '../../frames.ts';
 import { report } from './report.ts';
 
 /** Times without frames that a page notices; shorter ones are how a busy machine decodes. */
