@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { kubernetesKeys } from '../common/kubernetes/config.ts';
 import { leaseName } from '../common/kubernetes/rbac.ts';
 import { commonConfig, databaseConfig, httpClientConfig } from '../common/service/config.ts';
+import { auditConfig } from './audit/config.ts';
 import { localConfig } from './local/config.ts';
 
 const ms = (fallback: number, what: string) =>
@@ -221,6 +222,7 @@ export const operatorConfig = z
         auditIntervalMs: ms(10_000, 'pause between two comparisons of the store with the nodes'),
       })
       .prefault({}),
+    audit: auditConfig,
     database: databaseConfig
       .optional()
       .describe(

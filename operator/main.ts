@@ -62,6 +62,11 @@ runService(operatorConfig, {
     run: async (config, { timeout }) =>
       (await import('./commands/cleanup.ts')).runCleanup(config, timeout),
   },
+  audit: {
+    options: { output: 'table|json', grace: 'SECONDS' },
+    failureStatus: 2,
+    run: async (config, options) => (await import('./commands/audit.ts')).runAudit(config, options),
+  },
   pools: {
     options: { file: 'FILE', selector: 'LABELS' },
     run: async (config, options) => (await import('./commands/pools.ts')).runPools(config, options),

@@ -52,6 +52,26 @@ describe('the command line of a service', () => {
     expect(calls).toEqual([['check', { port: 8081 }, { url: 'http://h' }]]);
   });
 
+  it('gives back the status of a command, and 0 of one that has none', async () => {
+    const statuses = { ...commands, audit: { run: () => Promise.resolve(3) } };
+    expect(await runCommand(schema, statuses, ['audit', '--config', file])).toBe(3);
+    expect(await run('migrate', '--config', file)).toBe(0);
+  });
+
+  it.each([
+    ['what it throws', ['--config', 'FILE'], 'no luck'],
+    ['a wrong option', ['--port', '1'], '--port'],
+    ['a configuration that is not there', ['--config', '/nowhere'], '/nowhere'],
+  ])('fails with the status that a command has for failures: %s', async (_, args, message) => {
+    const fails = { failureStatus: 2, run: () => Promise.reject(new Error('no luck')) };
+    const argv = ['audit', ...args.map((arg) => (arg === 'FILE' ? file : arg))];
+    const error: unknown = await runCommand(schema, { ...commands, audit: fails }, argv).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ exitStatus: 2 });
+    expect((error as Error).message).toContain(message);
+  });
+
   it.each([
     ['a command that there is not', ['mend'], 'unknown command "mend"; there are serve, migrate'],
     ['a name that every object has', ['toString'], 'unknown command "toString"'],

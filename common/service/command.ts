@@ -4,7 +4,7 @@ import type { z } from 'zod';
 
 import { ApiError, messageOf } from '../errors.ts';
 import { readConfig } from './config.ts';
-import { runMain } from './lifecycle.ts';
+import { runMain, StatusError } from './lifecycle.ts';
 
 /** What the options of a command are called, each with what its value is, for the usage line. */
 type OptionNames = Readonly<Record<string, string>>;
@@ -12,8 +12,16 @@ type OptionNames = Readonly<Record<string, string>>;
 interface Command<Config> {
   /** Options besides `--config`, as `{ url: 'URL' }` for `--url URL`. */
   options?: OptionNames;
-  /** Serves, or does its work and returns. What it throws is shown in a line, and the process exits with 1. */
-  run: (config: Config, options: Readonly<Partial<Record<string, string>>>) => Promise<void>;
+  /**
+   * Serves, or does its work and returns: nothing, or the status that the process is to exit with. What it throws is shown
+   * in a line.
+   */
+  run: (
+    config: Config,
+    options: Readonly<Partial<Record<string, string>>>,
+  ) => Promise<number> | Promise<void>;
+  /** What the process exits with when it throws, and for a wrong option or configuration; 1 when left out. */
+  failureStatus?: number;
 }
 
 /** A service's commands by name. `serve` is the one that runs when none is named. */
@@ -49,14 +57,15 @@ function parseOptions(
 /**
  * Runs the command that the first argument names, with the configuration that `--config` names.
  *
+ * @returns the status that the process is to exit with once nothing keeps it
  * @throws {ApiError} `invalid_request` for an unknown command or option, naming those that there are, and for a wrong
- *   configuration
+ *   configuration; where the command has a `failureStatus`, a {@link StatusError} of it instead
  */
 export async function runCommand<T extends z.ZodType>(
   schema: T,
   commands: Commands<z.output<T>>,
   argv: string[],
-): Promise<void> {
+): Promise<number> {
   const [first = '', ...rest] = argv;
   const isNamed = first !== '' && !first.startsWith('-');
   const name = isNamed ? first : 'serve';
@@ -66,20 +75,29 @@ export async function runCommand<T extends z.ZodType>(
       'invalid_request',
       `unknown command "${name}"; there are ${Object.keys(commands).join(', ')}`,
     );
-  const { config: file, ...options } = parseOptions(
-    isNamed ? rest : argv,
-    name,
-    command.options ?? {},
-  );
-  if (!file)
-    throw new ApiError(
-      'invalid_request',
-      `no configuration; start with ${usageOf(name, command.options ?? {})}`,
+  try {
+    const { config: file, ...options } = parseOptions(
+      isNamed ? rest : argv,
+      name,
+      command.options ?? {},
     );
-  await command.run(readConfig(schema, file), options);
+    if (!file)
+      throw new ApiError(
+        'invalid_request',
+        `no configuration; start with ${usageOf(name, command.options ?? {})}`,
+      );
+    return (await command.run(readConfig(schema, file), options)) ?? 0;
+  } catch (error) {
+    throw withStatus(error, command.failureStatus);
+  }
 }
+
+const withStatus = (error: unknown, status: number | undefined): unknown =>
+  status === undefined ? error : new StatusError(status, error);
 
 /** The main module of a service: {@link runCommand} with the process's arguments. */
 export function runService<T extends z.ZodType>(schema: T, commands: Commands<z.output<T>>): void {
-  runMain(() => runCommand(schema, commands, process.argv.slice(2)));
+  runMain(async () => {
+    process.exitCode = await runCommand(schema, commands, process.argv.slice(2));
+  });
 }

@@ -37,10 +37,20 @@ export function runUntilSignal(stop: () => Promise<void>, logger: Logger, timeou
   if (process.send && !process.connected) orphaned();
 }
 
+/** A failure that the process is to end with this status for. */
+export class StatusError extends Error {
+  readonly exitStatus: number;
+
+  constructor(exitStatus: number, cause: unknown) {
+    super(messageOf(cause), { cause });
+    this.exitStatus = exitStatus;
+  }
+}
+
 /** Starts a service's `main` and ends the process with a readable line when it can't start. */
 export function runMain(main: () => Promise<void>): void {
   main().catch((error: unknown) => {
     process.stderr.write(`${messageOf(error)}\n`);
-    process.exit(1);
+    process.exit(error instanceof StatusError ? error.exitStatus : 1);
   });
 }
