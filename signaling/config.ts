@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { kubernetesKeys } from '../common/kubernetes/config.ts';
 import { commonConfig, databaseConfig, httpClientConfig } from '../common/service/config.ts';
+import { webhooksConfig } from './webhooks/config.ts';
 
 const ms = (fallback: number, what: string, most = 86_400_000) =>
   z.int().positive().max(most).default(fallback).describe(`${what}, in milliseconds`);
@@ -208,6 +209,7 @@ export const signalingConfig = z
     replicas,
     leave,
     fanout,
+    webhooks: webhooksConfig,
     console: consolePage,
     check,
   })

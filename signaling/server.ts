@@ -30,6 +30,7 @@ import { createKube } from './placement/kube.ts';
 import { closeMovedPeers } from './placement/moves.ts';
 import { createPlacements } from './placement/placements.ts';
 import type { Services } from './services.ts';
+import { createWebhooks } from './webhooks/webhooks.ts';
 
 export interface SignalingServer {
   publicPort: number;
@@ -119,12 +120,14 @@ async function partWithBroadcasters(services: Services): Promise<void> {
 async function startParts(services: Services): Promise<() => Promise<void>> {
   const { placements, membership, leaver, knex, registry } = services;
   const reaper = createReaper(services);
+  const webhooks = createWebhooks(services);
   placements.onRoomChange((change) => closeMovedPeers(registry, change));
   placements.start();
   await membership.start();
   reaper.start();
+  webhooks.start();
   return async () => {
-    await reaper.stop();
+    await Promise.all([reaper.stop(), webhooks.stop()]);
     await partWithBroadcasters(services);
     await leaver.close();
     await membership.stop();
