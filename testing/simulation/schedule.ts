@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+
+/** What happens, and how long after what came before it, in milliseconds. */
+export type Step<Action> = Action & { afterMs: number };
+
+/** Faults and events in their order; the seed decides all that is left to chance, as how long each message takes. */
+export interface Schedule<Action> {
+  seed: number;
+  steps: Step<Action>[];
+}
+
+/** A schedule did not end well. */
+export class ScheduleFailure extends Error {
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'ScheduleFailure';
+  }
+}
+
+/** One number for the whole run: `SIMULATION_SEED` repeats one that was printed. */
+export const seed = Number(process.env['SIMULATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+
+/** How many schedules a layer runs: its share, times `SIMULATION_RUNS` in percent. */
+export const runsOf = (share: number): number =>
+  Math.ceil((share * Number(process.env['SIMULATION_RUNS'] ?? 100)) / 100);
+
+export const schedules = <Action>(
+  action: fc.Arbitrary<Action>,
+  { maxSteps, maxPauseMs }: { maxSteps: number; maxPauseMs: number },
+): fc.Arbitrary<Schedule<Action>> =>
+  fc.record({
+    seed: fc.nat(0xffff),
+    steps: fc.array(
+      fc
+        .tuple(fc.nat(maxPauseMs), action)
+        .map(([afterMs, what]): Step<Action> => ({ afterMs, ...what })),
+      { minLength: 1, maxLength: maxSteps },
+    ),
+  });
+
+/** The schedule as `pinned.test.ts` takes it. */
+const formatSchedule = <Action>({ seed: chance, steps }: Schedule<Action>): string =>
+  [`{ seed: ${chance}, steps: [`, ...steps.map((step) => `  ${JSON.stringify(step)},`), '] }'].join(
+    '\n',
+  );
+
+/**
+ * Runs random schedules; one that fails is shrunk, and thrown in the form in which it can be pinned.
+ *
+ * @returns how many ran
+ */
+export async function checkSchedules<Action>(
+  arbitrary: fc.Arbitrary<Schedule<Action>>,
+  runs: number,
+  run: (schedule: Schedule<Action>) => Promise<void>,
+): Promise<number> {
+  let ran = 0;
+  const property = fc.asyncProperty(arbitrary, async (schedule) => {
+    ran++;
+    await run(schedule);
+  });
+  const details = await fc.check(property, { seed, numRuns: runs });
+  if (!details.failed) return ran;
+  const [smallest] = details.counterexample ?? [];
+  const { errorInstance, numShrinks } = details;
+  throw new Error(
+    `after ${details.numRuns} schedules (SIMULATION_SEED=${seed}), shrunk ${numShrinks} times:\n` +
+      `${smallest ? formatSchedule(smallest) : ''}\n${String(errorInstance)}`,
+    { cause: errorInstance },
+  );
+}
