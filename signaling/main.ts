@@ -19,4 +19,14 @@ runService(signalingConfig, {
     run: async (config, { url = '', ca }) =>
       (await import('./commands/check.ts')).runCheck(config, { url, ca }),
   },
+  'webhooks list-dead': {
+    options: { endpoint: 'NAME', room: 'NAME', id: 'ID', limit: 'NUMBER' },
+    run: async (config, options) =>
+      (await import('./webhooks/commands.ts')).listDead(config, options),
+  },
+  'webhooks redeliver': {
+    options: { endpoint: 'NAME', room: 'NAME', id: 'ID' },
+    run: async (config, options) =>
+      (await import('./webhooks/commands.ts')).redeliver(config, options),
+  },
 });

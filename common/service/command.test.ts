@@ -22,6 +22,7 @@ describe('the command line of a service', () => {
     serve: { run: note('serve') },
     migrate: { run: note('migrate') },
     check: { options: { url: 'URL' }, run: note('check') },
+    'mail list': { options: { to: 'NAME' }, run: note('mail list') },
   };
   const run = (...argv: string[]) => runCommand(schema, commands, argv);
 
@@ -45,6 +46,11 @@ describe('the command line of a service', () => {
   it('takes the command that comes first', async () => {
     await run('migrate', '--config', file);
     expect(calls).toEqual([['migrate', { port: 8081 }, {}]]);
+  });
+
+  it('takes a command of two words', async () => {
+    await run('mail', 'list', '--config', file, '--to', 'ann');
+    expect(calls).toEqual([['mail list', { port: 8081 }, { to: 'ann' }]]);
   });
 
   it('gives a command its options', async () => {
@@ -80,6 +86,7 @@ describe('the command line of a service', () => {
     ['an unknown option', ['--confg', 'x'], /--confg.*; expected --config FILE/s],
     ['the option of another command', ['migrate', '--url', 'u'], /--url.*expected migrate/s],
     ['an option without its value', ['check', '--url'], /--url.*expected check/s],
+    ['the first word of a command alone', ['mail'], 'unknown command "mail"; there are'],
     ['two commands', ['migrate', 'check'], /'check'.*expected migrate --config FILE/s],
   ])('refuses %s, and says what it expected', async (_, argv, message) => {
     await expect(run(...argv)).rejects.toThrow(message);

@@ -24,7 +24,7 @@ interface Command<Config> {
   failureStatus?: number;
 }
 
-/** A service's commands by name. `serve` is the one that runs when none is named. */
+/** A service's commands by name, of one word or two. `serve` is the one that runs when none is named. */
 export interface Commands<Config> extends Readonly<Record<string, Command<Config>>> {
   serve: Command<Config>;
 }
@@ -54,8 +54,20 @@ function parseOptions(
   }
 }
 
+/** What the first words name, and what comes after them. */
+function splitName(
+  commands: Readonly<Record<string, unknown>>,
+  argv: string[],
+): { name: string; args: string[] } {
+  const [first = '', second = ''] = argv;
+  if (first === '' || first.startsWith('-')) return { name: 'serve', args: argv };
+  const both = `${first} ${second}`;
+  if (Object.hasOwn(commands, both)) return { name: both, args: argv.slice(2) };
+  return { name: first, args: argv.slice(1) };
+}
+
 /**
- * Runs the command that the first argument names, with the configuration that `--config` names.
+ * Runs the command that the first arguments name, with the configuration that `--config` names.
  *
  * @returns the status that the process is to exit with once nothing keeps it
  * @throws {ApiError} `invalid_request` for an unknown command or option, naming those that there are, and for a wrong
@@ -66,9 +78,7 @@ export async function runCommand<T extends z.ZodType>(
   commands: Commands<z.output<T>>,
   argv: string[],
 ): Promise<number> {
-  const [first = '', ...rest] = argv;
-  const isNamed = first !== '' && !first.startsWith('-');
-  const name = isNamed ? first : 'serve';
+  const { name, args } = splitName(commands, argv);
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command)
     throw new ApiError(
@@ -76,11 +86,7 @@ export async function runCommand<T extends z.ZodType>(
       `unknown command "${name}"; there are ${Object.keys(commands).join(', ')}`,
     );
   try {
-    const { config: file, ...options } = parseOptions(
-      isNamed ? rest : argv,
-      name,
-      command.options ?? {},
-    );
+    const { config: file, ...options } = parseOptions(args, name, command.options ?? {});
     if (!file)
       throw new ApiError(
         'invalid_request',

@@ -266,6 +266,7 @@ const deadLetters = (knex: Knex) => ({
   listDeadLetters: (
     { endpoint, room, id }: DeadLetterFilter,
     limit: number,
+    offset = 0,
   ): Promise<DeadLetter[]> =>
     query(async () => {
       const rows = await knex('webhook_dead_letter')
@@ -276,6 +277,7 @@ const deadLetters = (knex: Knex) => ({
         })
         .orderBy(['endpoint', 'room_id', 'sequence'])
         .limit(limit)
+        .offset(offset)
         .select<FromSql<DeadLetter>[]>(
           knex.raw(
             `${eventColumns}, endpoint, died_at AS "diedAt", attempts, last_error AS "lastError"`,
