@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
+import type { PeerRequestInput } from '../common/wire/peer.ts';
 import { until } from '../testing/until.ts';
 import { Platform, type TestNode } from './fixtures/platform.ts';
+
+type Capabilities = NonNullable<PeerRequestInput<'join'>['rtpCapabilities']>;
 
 jest.setTimeout(120_000);
 
@@ -62,7 +65,7 @@ describe('GET /objects', () => {
     const listener = await room.connect();
     await listener.createTransports();
     const { routerRtpCapabilities } = await listener.call('getRouterRtpCapabilities', {});
-    const codecs = routerRtpCapabilities['codecs'] as { kind: string }[];
+    const { codecs = [] } = routerRtpCapabilities as Capabilities;
     await listener.call('join', {
       displayName: 'listener',
       device: { flag: 'test' },

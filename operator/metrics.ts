@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
+import { createAuditMetrics, type AuditMetrics } from './audit/metrics.ts';
 import type { ObservedNode } from './nodes/observe.ts';
 import type { NodeState } from './placement/types.ts';
 import { createRuntimeMetrics, type RuntimeMetrics } from './runtime/metrics.ts';
@@ -23,6 +24,7 @@ export interface OperatorMetrics extends RuntimeMetrics {
   orphanedRouters: Counter;
   processRestarts: Counter;
   resourceFileErrors: Gauge;
+  audit: AuditMetrics;
   /** Ties the gauges to what they show. */
   observe(view: OperatorView): void;
 }
@@ -118,6 +120,7 @@ export function createOperatorMetrics(registry: Registry): OperatorMetrics {
       help: 'Files of the local resource folder that can not be applied as they are.',
       registers,
     }),
+    audit: createAuditMetrics(registry),
     observe: (view) => observeView(registry, view),
   };
 }

@@ -6,6 +6,11 @@ import { createKnex } from '../common/db/knex.ts';
 import { observePool } from '../common/db/pool-metrics.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { ServiceMetrics } from '../common/service/metrics.ts';
+import { objectsOfNodes } from './audit/audit.ts';
+import { deleteRoomRows } from './audit/collect.ts';
+import { PeriodicAudit } from './audit/periodic.ts';
+import { resourcesOfCluster } from './audit/resources.ts';
+import { readTables } from './audit/tables.ts';
 import type { Cluster } from './cluster.ts';
 import type { OperatorConfig } from './config.ts';
 import type { OperatorDeps } from './deps.ts';
@@ -87,6 +92,24 @@ function createMonitor(
   });
 }
 
+/** Compares the places while this operator acts; without a store there is nothing to compare. */
+function startPeriodicAudit(options: OperatorOptions, knex: Knex | undefined): PeriodicAudit | undefined {
+  if (!knex) return undefined;
+  const { config, cluster, metrics, clock, logger, serviceMetrics } = options;
+  const audit = new PeriodicAudit({
+    sources: {
+      resources: () => Promise.resolve(resourcesOfCluster(cluster)),
+      tables: () => readTables(knex),
+      objects: objectsOfNodes(config, serviceMetrics),
+      concurrency: config.nodes.concurrency,
+    },
+    deleteRoomRows: (roomIds) => deleteRoomRows(knex, roomIds),
+    ...{ config, clock, logger, metrics: metrics.audit },
+  });
+  audit.start();
+  return audit;
+}
+
 /** Runs the controllers against a cluster, whichever kind it is. */
 export function startOperator(options: OperatorOptions): Operator {
   const { config, cluster, metrics, clock, logger } = options;
@@ -112,10 +135,11 @@ export function startOperator(options: OperatorOptions): Operator {
     ...{ config, metrics, clock, logger },
   });
   audit.start();
+  const periodicAudit = startPeriodicAudit(options, knex);
   return {
     async close() {
       await manager.close();
-      await Promise.all([monitor.close(), audit.close()]);
+      await Promise.all([monitor.close(), audit.close(), periodicAudit?.close()]);
       await sweeper.close();
       await knex?.destroy();
     },
