@@ -6,8 +6,9 @@ import { createKnex } from '../common/db/knex.ts';
 import { observePool } from '../common/db/pool-metrics.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { ServiceMetrics } from '../common/service/metrics.ts';
-import { objectsOfNodes } from './audit/audit.ts';
+
 import { deleteRoomRows } from './audit/collect.ts';
+import { objectsOfNodes } from './audit/nodes.ts';
 import { PeriodicAudit } from './audit/periodic.ts';
 import { resourcesOfCluster } from './audit/resources.ts';
 import { readTables } from './audit/tables.ts';
@@ -93,7 +94,10 @@ function createMonitor(
 }
 
 /** Compares the places while this operator acts; without a store there is nothing to compare. */
-function startPeriodicAudit(options: OperatorOptions, knex: Knex | undefined): PeriodicAudit | undefined {
+function startPeriodicAudit(
+  options: OperatorOptions,
+  knex: Knex | undefined,
+): PeriodicAudit | undefined {
   if (!knex) return undefined;
   const { config, cluster, metrics, clock, logger, serviceMetrics } = options;
   const audit = new PeriodicAudit({

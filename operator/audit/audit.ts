@@ -2,17 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { z } from 'zod';
 
-import { createServiceTokenSigner } from '../../common/auth/service-token.ts';
-import { createMediaNodeClient } from '../../common/clients/media-node.ts';
 import { createKnex } from '../../common/db/knex.ts';
 import { ApiError } from '../../common/errors.ts';
 import { KubernetesClient, type KubernetesClientConfig } from '../../common/kubernetes/client.ts';
 import { kubernetesKeys } from '../../common/kubernetes/config.ts';
-import { createServiceMetrics, type ServiceMetrics } from '../../common/service/metrics.ts';
+import { createServiceMetrics } from '../../common/service/metrics.ts';
 import type { OperatorConfig } from '../config.ts';
-import { compare } from './compare.ts';
-import { limitsOf } from './limits.ts';
-import { takeLook, type AuditSources, type Look, type Unreachable } from './look.ts';
+import { judge } from './judge.ts';
+import { takeLook, type AuditSources, type Unreachable } from './look.ts';
+import { objectsOfNodes } from './nodes.ts';
 import { readLocalResources, readResources } from './resources.ts';
 import type { ResourcesView, Snapshot, TablesView } from './snapshot.ts';
 import { readTables } from './tables.ts';
@@ -55,31 +53,6 @@ export function countCompared(snapshot: Snapshot | undefined): Compared {
       ),
     ),
   };
-}
-
-/** What a look shows, as far as it lasts. */
-export function judge(
-  { snapshot }: Look,
-  tracker: DifferenceTracker,
-  { config, at }: { config: OperatorConfig; at: number },
-): Difference[] {
-  if (!snapshot) return [];
-  const limits = limitsOf(config, snapshot.nodes);
-  return tracker.note(compare(snapshot, limits), at, limits);
-}
-
-/** The nodes as any holder of the key may ask them. */
-export function objectsOfNodes(
-  { serviceAuth, nodeClient }: OperatorConfig,
-  metrics: ServiceMetrics,
-): AuditSources['objects'] {
-  const { secret, ttlSeconds } = serviceAuth;
-  const client = createMediaNodeClient({
-    config: nodeClient,
-    metrics,
-    signToken: createServiceTokenSigner({ secret, ttlSeconds, issuer: 'audit' }),
-  });
-  return (url) => client.objects(url);
 }
 
 interface Opened {

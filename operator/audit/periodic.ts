@@ -2,7 +2,7 @@ import { messageOf } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { OperatorConfig } from '../config.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { judge } from './audit.ts';
+import { judge } from './judge.ts';
 import { takeLook, type AuditSources } from './look.ts';
 import type { AuditMetrics } from './metrics.ts';
 import { DifferenceTracker, type Difference } from './tracker.ts';
