@@ -22,7 +22,7 @@ const parts = Object.keys(allowed);
 const folders = [...new Set([...parts, ...Object.values(ownedPackages).flat()])];
 
 const zones = parts.flatMap((part) =>
-  [...parts, 'bench', 'demo', 'e2e', 'testing', 'scripts']
+  [...parts, 'bench', 'chaos', 'demo', 'e2e', 'testing', 'scripts']
     .filter((other) => other !== part && !allowed[part].includes(other))
     .map((other) => ({
       target: `./${part}/!(*.test.ts|**/*.test.ts)`,
@@ -83,7 +83,7 @@ export default tseslint.config(
   ...packageRules,
   {
     // What talks to the person at the terminal.
-    files: ['demo/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'],
+    files: ['demo/**/*.ts', 'chaos/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'],
     rules: { 'no-console': 'off' },
   },
   {

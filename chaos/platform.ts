@@ -61,9 +61,9 @@ export interface Platform {
   ) => Promise<void>;
   ingress?: Ingress;
   /** Cuts a media node off: its media alone, or all that it says and hears. Resolves to what mends it. */
-  cut?: (node: MediaNode, what: 'udp' | 'all') => Promise<() => Promise<void>>;
+  cut?: ((node: MediaNode, what: 'udp' | 'all') => Promise<() => Promise<void>>) | undefined;
   /** Leaves no space on the disk of a component. Resolves to what makes some again. */
-  fillDisk?: (of: 'postgres' | 'logs') => Promise<() => Promise<void>>;
+  fillDisk?: ((of: 'postgres' | 'logs') => Promise<() => Promise<void>>) | undefined;
   /** Waits until everything runs and is as the specs say. */
   steady: () => Promise<void>;
   stop: () => Promise<void>;

@@ -34,6 +34,8 @@ export interface JoinOptions {
   videoHeight?: number;
   /** A room token. */
   token?: string;
+  /** `none`: the client announces no extensions of the protocol. */
+  extensions?: 'none';
 }
 
 /** The demo page as its user sees it, by its test ids and its statistics. */
@@ -49,12 +51,13 @@ export class RoomPage {
   /** Opens the page, fills the form in and joins. */
   static async join(
     page: Page,
-    { baseUrl, room, name, replica = 0, videoHeight = 270, token }: JoinOptions,
+    { baseUrl, room, name, replica = 0, videoHeight = 270, token, extensions }: JoinOptions,
   ): Promise<RoomPage> {
     // Two layers: five pages share the machine, and each encodes and decodes in software.
     const query = new URLSearchParams({
       ...{ peer: name, replica: String(replica), videoHeight: String(videoHeight) },
       ...(token === undefined ? {} : { token }),
+      ...(extensions === undefined ? {} : { extensions }),
     });
     await page.goto(`${baseUrl}/?${query.toString()}`);
     await page.getByTestId('name-input').fill(name);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { runCommand } from '../../testing/command.ts';
 
 const mark = 'KUBE_SFU_CHAOS_NAMESPACE';
+const ownAddress = '10.99.0.1';
 
 /** Whether this process has a network and mounts of its own, in which it may break what it likes. */
 export const isInNamespace = (): boolean => process.env[mark] === '1';
@@ -18,7 +19,13 @@ export const canEnterNamespace = (): boolean =>
  * @returns its exit code
  */
 export async function runInNamespace(): Promise<number> {
-  const script = 'ip link set lo up && exec "$@"';
+  const script = [
+    'ip link set lo up',
+    // The API server looks for an address besides those of loopback, on the way that everything takes.
+    `ip address add ${ownAddress}/32 dev lo`,
+    `ip route add default dev lo src ${ownAddress}`,
+    'exec "$@"',
+  ].join(' && ');
   const command = [process.execPath, ...process.argv.slice(1)];
   const child = spawn(
     'unshare',

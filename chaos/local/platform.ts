@@ -17,7 +17,11 @@ import { freePorts } from '../../demo/ports.ts';
 import { Cleanup } from '../../testing/cleanup.ts';
 import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
 import { PodKubelets } from '../../testing/kubernetes/kubelet.ts';
-import { grantRoles, serviceUser } from '../../testing/kubernetes/service-roles.ts';
+import {
+  grantRoles,
+  serviceUser,
+  systemNamespace,
+} from '../../testing/kubernetes/service-roles.ts';
 import { until } from '../../testing/until.ts';
 import type { Component, MediaNode, Platform, Running } from '../platform.ts';
 import { waitUntilSteady } from '../steady.ts';
@@ -312,7 +316,7 @@ export class LocalPlatform implements Platform {
       serviceAuth: { secret: serviceSecret },
       database: { url: databaseUrl },
       listen: { port },
-      kubernetes: { kubeconfig, namespace, leaderElection: { namespace } },
+      kubernetes: { kubeconfig, namespace, leaderElection: { namespace: systemNamespace } },
     });
     this.#readinessUrls.set('operator-0', `http://127.0.0.1:${port}/readyz`);
   }
