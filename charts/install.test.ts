@@ -125,6 +125,19 @@ describe('a release', () => {
     expect(after).toMatchObject({ spec: { template: spec.template } });
   });
 
+  it('makes the secrets of webhooks, which the service takes and an upgrade keeps', async () => {
+    const webhooks = [{ name: 'app', url: 'https://app.example.com', secretKeys: ['APP', 'OLD'] }];
+    await upgrade('one', { 'signaling.webhooks': webhooks });
+    const made = await decoded('kube-sfu', 'one');
+    const text = (await get('configmap', 'kube-sfu-signaling', 'one')).data?.['signaling.yaml'];
+    const env = { ...made, POD_IP: '10.0.0.7' };
+    const [app] = parseConfig(signalingConfig, text ?? '', env).webhooks.endpoints;
+    expect(app?.secrets).toEqual([made['APP'], made['OLD']]);
+    expect(made['APP']).not.toBe(made['OLD']);
+    await upgrade('one', { 'signaling.webhooks': webhooks });
+    expect(await decoded('kube-sfu', 'one')).toEqual(made);
+  });
+
   it('rolls its pods when a secret changes, and media nodes too', async () => {
     const annotations = async (): Promise<unknown> => {
       const { spec } = (await get('deployment', 'kube-sfu-operator', 'one')) as unknown as {

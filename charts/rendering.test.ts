@@ -5,6 +5,8 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { parseConfig } from '../common/service/config.ts';
+import { signalingConfig } from '../signaling/config.ts';
 import { chart, helm, template, type Rendered, type Values } from '../testing/helm.ts';
 
 let home: string;
@@ -27,6 +29,7 @@ interface Container {
   name: string;
   image: string;
   args?: string[];
+  env?: { name: string }[];
   securityContext: object;
 }
 interface PodSpec {
@@ -183,6 +186,63 @@ describe('configurations', () => {
   );
 });
 
+describe('webhooks', () => {
+  const webhooks = [
+    { name: 'app', url: 'https://app.example.com/hooks' },
+    {
+      name: 'billing',
+      url: 'http://billing.shop.svc:8080/',
+      events: ['room_ended'],
+      secretKeys: ['BILLING_NEW', 'BILLING_OLD'],
+    },
+  ];
+
+  const keys = ['BILLING_NEW', 'BILLING_OLD', 'WEBHOOK_SECRET'];
+
+  it('have their secrets from the Secret, by the environment', async () => {
+    const objects = await render({ 'signaling.webhooks': webhooks });
+    const text = find(objects, 'ConfigMap', 'kube-sfu-signaling')?.data?.['signaling.yaml'];
+    const env: Record<string, string> = {
+      POD_IP: '10.0.0.1',
+      SERVICE_SECRET: 's'.repeat(32),
+      ROOM_SECRET: 'r'.repeat(32),
+      DATABASE_URL: 'postgres://localhost/db',
+    };
+    for (const [i, key] of keys.entries())
+      env[key] = `whsec_${Buffer.alloc(32, i).toString('base64')}`;
+    expect(parseConfig(signalingConfig, text ?? '', env).webhooks.endpoints).toEqual([
+      { name: 'app', url: webhooks[0]?.url, secrets: [env['WEBHOOK_SECRET']] },
+      {
+        name: 'billing',
+        url: webhooks[1]?.url,
+        events: ['room_ended'],
+        secrets: [env['BILLING_NEW'], env['BILLING_OLD']],
+      },
+    ]);
+  });
+
+  it('sign with keys that the service and the check of `helm test` have', async () => {
+    const all = pods(await render({ 'signaling.webhooks': webhooks }));
+    for (const name of ['Deployment/kube-sfu-signaling', 'Pod/kube-sfu-test']) {
+      const container = all.find(([each]) => each === name)?.[1].containers[0];
+      const variables = container?.env?.map((variable) => variable.name);
+      expect([name, variables]).toEqual([name, expect.arrayContaining(keys)]);
+    }
+  });
+
+  it('are reached where the NetworkPolicy says, and only where there are any', async () => {
+    const egress = async (values: Values): Promise<Policy['spec']['egress']> => {
+      const policy = find(await render(values), 'NetworkPolicy', 'kube-sfu-signaling');
+      return (policy as unknown as Policy).spec.egress;
+    };
+    const to = [{ ipBlock: { cidr: '203.0.113.0/24' } }];
+    const rule = { ports: [443, 8080].map((port) => ({ protocol: 'TCP', port })), to };
+    const policy = { 'networkPolicy.webhooks': { to, ports: [443, 8080] } };
+    expect(await egress({ ...policy, 'signaling.webhooks': webhooks })).toContainEqual(rule);
+    expect(await egress(policy)).not.toContainEqual(rule);
+  });
+});
+
 interface Policy {
   spec: {
     podSelector: { matchLabels: Record<string, string> };
@@ -228,6 +288,7 @@ describe('wrong values', () => {
     ['timeout', { 'cleanup.timeout': 3 }],
     ['/postgres/mode', { 'postgres.mode': 'mysql' }],
     ['/operator/image/digest', { 'operator.image.digest': 'latest' }],
+    ['/signaling/webhooks/0', { 'signaling.webhooks': [{ name: 'app' }] }],
     ['/pools/media', { 'pools.media.replicas': 3 }],
     ['ingress.host', { 'ingress.enabled': true }],
     [

@@ -8,6 +8,7 @@ import { createMediaNodeMetrics } from '../../media-node/metrics.ts';
 import { createKubernetesMetrics } from '../../operator/kubernetes/metrics.ts';
 import { createOperatorMetrics } from '../../operator/metrics.ts';
 import { createSignalingMetrics, observeMembership } from '../../signaling/metrics.ts';
+import { createWebhookMetrics } from '../../signaling/webhooks/metrics.ts';
 import { code, table } from './table.ts';
 
 /** What prom-client keeps of a metric beside what its types tell. */
@@ -53,6 +54,7 @@ function registries(): { title: string; metrics: Described[] }[] {
   createKubernetesMetrics(operator);
   const signaling = createSignalingMetrics();
   observeMembership(signaling, () => true);
+  createWebhookMetrics(signaling.registry);
   return [
     { title: 'Every service', metrics: common.filter(({ name }) => name.startsWith('kube_sfu_')) },
     { title: 'Operator', metrics: own(operator) },

@@ -45,6 +45,15 @@
   "database" (dict "url" "${DATABASE_URL}")
   "roomAuth" (dict "secret" "${ROOM_SECRET}")
   "kubernetes" (dict "namespace" (include "kube-sfu.mediaNamespace" .)) -}}
+{{- with .Values.signaling.webhooks -}}
+{{- $endpoints := list -}}
+{{- range . -}}
+{{- $secrets := list -}}
+{{- range include "kube-sfu.webhookKeysOf" . | fromYamlArray -}}{{- $secrets = append $secrets (printf "${%s}" .) -}}{{- end -}}
+{{- $endpoints = append $endpoints (set (omit . "secretKeys") "secrets" $secrets) -}}
+{{- end -}}
+{{- $_ := set $ours "webhooks" (dict "endpoints" $endpoints) -}}
+{{- end -}}
 {{- include "kube-sfu.merge" (list .Values.signaling.config $ours) -}}
 {{- end -}}
 

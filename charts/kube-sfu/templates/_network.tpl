@@ -25,6 +25,21 @@
 {{- end }}
 {{- end -}}
 
+{{- define "kube-sfu.egressWebhooks" -}}
+{{- if .Values.signaling.webhooks }}
+{{- with .Values.networkPolicy.webhooks }}
+- ports:
+    {{- range .ports }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "kube-sfu.egressPostgres" -}}
 {{- if eq .Values.postgres.mode "url" }}
 {{- with .Values.networkPolicy.postgres }}

@@ -1,6 +1,7 @@
 {{/*
 The secrets of the release: those that are there already, else new ones. Once for each rendering, so that all objects have the same.
-The result is kept among the values, which all templates share: a dict with SERVICE_SECRET, ROOM_SECRET, POSTGRES_PASSWORD, DATABASE_URL.
+The result is kept among the values, which all templates share: a dict with SERVICE_SECRET, ROOM_SECRET, POSTGRES_PASSWORD, DATABASE_URL
+and the keys of webhooks.
 */}}
 {{- define "kube-sfu.secretData" -}}
 {{- if not (hasKey .Values "secretData") -}}
@@ -14,6 +15,9 @@ The result is kept among the values, which all templates share: a dict with SERV
 {{- if ne .Values.postgres.mode "url" -}}{{- $keys = append $keys "POSTGRES_PASSWORD" -}}{{- end -}}
 {{- range $key := $keys -}}
 {{- $_ := set $data $key (get $old $key | default "" | b64dec | default (randAlphaNum 48)) -}}
+{{- end -}}
+{{- range include "kube-sfu.webhookKeys" . | fromYamlArray -}}
+{{- $_ := set $data . (get $old . | default "" | b64dec | default (printf "whsec_%s" (randAlphaNum 48 | b64enc))) -}}
 {{- end -}}
 {{- $_ := set $data "DATABASE_URL" (include "kube-sfu.databaseUrl" (list . ($data.POSTGRES_PASSWORD | default ""))) -}}
 {{- $_ := set .Values "secretData" $data -}}
@@ -32,6 +36,25 @@ postgres://kube_sfu:{{ $password }}@{{ include "kube-sfu.fullname" $root }}-tria
 postgres://kube_sfu:{{ $password }}@{{ include "kube-sfu.fullname" $root }}-postgres-rw.{{ $root.Release.Namespace }}.svc:5432/kube_sfu
 {{- with $postgres.cluster.urlParameters }}?{{ . }}{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Keys of the Secret that sign for an endpoint of `signaling.webhooks`: a list. */}}
+{{- define "kube-sfu.webhookKeysOf" -}}
+{{- .secretKeys | default (list "WEBHOOK_SECRET") | toYaml -}}
+{{- end -}}
+
+{{/* Those of all endpoints, each once. */}}
+{{- define "kube-sfu.webhookKeys" -}}
+{{- $keys := list -}}
+{{- range .Values.signaling.webhooks -}}
+{{- $keys = concat $keys (include "kube-sfu.webhookKeysOf" . | fromYamlArray) -}}
+{{- end -}}
+{{- $keys | uniq | sortAlpha | toYaml -}}
+{{- end -}}
+
+{{/* Keys of the Secret that the signaling service's configuration names: a list. */}}
+{{- define "kube-sfu.signalingKeys" -}}
+{{- concat (list "SERVICE_SECRET" "DATABASE_URL" "ROOM_SECRET") (include "kube-sfu.webhookKeys" . | fromYamlArray) | toYaml -}}
 {{- end -}}
 
 {{/* The Secret in the release's namespace. */}}

@@ -94,6 +94,16 @@ export const networkPolicy = z
     monitoringFrom: peers('who may read metrics, as peers of a NetworkPolicy', [
       { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
     ]),
+    webhooks: z
+      .strictObject({
+        to: peers(
+          'where endpoints are, as peers of a NetworkPolicy: `ipBlock`s, or pods of the cluster; empty: anywhere',
+          [],
+        ),
+        ports: ports('their ports; of pods those of their containers', [443]),
+      })
+      .prefault({})
+      .describe('endpoints of `signaling.webhooks`, which signaling may reach where there are any'),
     mediaPorts: z
       .strictObject({
         start: port('first port', 20000),

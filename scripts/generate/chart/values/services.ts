@@ -87,6 +87,21 @@ const service = z
   .prefault({})
   .describe('the Service of clients');
 
+const webhook = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
+    .describe('its name in metrics, logs and the tables'),
+  url: z.url({ protocol: /^https?$/ }).describe('where events are posted to'),
+  events: z.array(z.string().min(1)).min(1).optional().describe('types that it gets; default: all'),
+  secretKeys: z
+    .array(z.string().regex(/^[A-Z_][A-Z0-9_]*$/))
+    .min(1)
+    .max(5)
+    .optional()
+    .describe('keys of the Secret whose values sign; default: `WEBHOOK_SECRET`'),
+});
+
 export const signaling = z
   .strictObject({
     image: image('kube-sfu/signaling'),
@@ -110,6 +125,12 @@ export const signaling = z
       5000,
       0,
     ),
+    webhooks: z
+      .array(webhook)
+      .default([])
+      .describe(
+        '`webhooks.endpoints` (docs/webhooks.md): who gets events of rooms and peers, each with `name`, `url`, `events` and `secretKeys`: keys of the Secret that sign, by default `WEBHOOK_SECRET`, which the chart makes unless `secrets.existingSecret` has them',
+      ),
     page: z
       .strictObject({ enabled: flag('whether the service serves the page itself, at `/`', true) })
       .prefault({})

@@ -63,7 +63,7 @@ export const postgres = z
 export const secrets = z
   .strictObject({
     existingSecret: name(
-      'a Secret in the release’s namespace with `SERVICE_SECRET`, `ROOM_SECRET` (32 characters or more each) and `DATABASE_URL`, and with mode `trial` `POSTGRES_PASSWORD`; empty: the chart makes them once and keeps them. Needed where Helm has no cluster to look at, as with GitOps',
+      'a Secret in the release’s namespace with `SERVICE_SECRET`, `ROOM_SECRET` (32 characters or more each) and `DATABASE_URL`, with mode `trial` `POSTGRES_PASSWORD`, and with `signaling.webhooks` their `secretKeys` (`whsec_` and 24 to 64 bytes in base64); empty: the chart makes them once and keeps them. Needed where Helm has no cluster to look at, as with GitOps',
     ),
     existingMediaSecret: name(
       'with `existingSecret`: a Secret in the media namespace with `SERVICE_SECRET` and `DATABASE_URL`; may be the same one where both namespaces are one',
