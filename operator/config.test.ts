@@ -30,7 +30,7 @@ describe("the operator's configuration", () => {
   it('has the defaults that its sample shows', () => {
     const config = parseConfig(operatorConfig, minimal, {});
     expect(config.database).toBeUndefined();
-    expect(config.nodes).toMatchObject({ intervalMs: 2000, staleAfterMisses: 3 });
+    expect(config.nodes).toMatchObject({ intervalMs: 1000, staleAfterMisses: 2 });
     expect(config.local?.pods.restartBackoff).toEqual({
       initialMs: 500,
       maxMs: 30_000,

@@ -104,15 +104,38 @@ export const operatorConfig = z
     nodeClient: httpClientConfig,
     nodes: z
       .strictObject({
-        intervalMs: ms(2_000, 'pause between two polls of a node'),
+        intervalMs: ms(1_000, 'pause between two polls of a node'),
         timeoutMs: ms(1_500, 'how long one poll may take'),
+        silentIntervalMs: ms(
+          500,
+          'how long a poll may go without an answer before the next one is sent beside it',
+        ),
+        refusedIntervalMs: ms(100, 'pause between two polls of a node that refuses connections'),
+        drainingIntervalMs: ms(250, 'pause between two polls of a node that drains'),
         concurrency: count(16, 'polls under way at a time'),
-        staleAfterMisses: count(3, 'missed polls after which a node gets no new router'),
+        staleAfterMisses: count(2, 'missed polls after which a node gets no new router'),
         deadAfterMisses: count(
-          15,
-          'missed polls after which a node is given up and its rooms move',
+          3,
+          'missed polls after which a node is given up and its rooms move, where deadAfterMs have passed too',
+        ),
+        deadAfterMs: ms(3_000, 'how long a node must be silent to be given up'),
+        deadAfterRefusals: count(
+          3,
+          'refused connections in a row after which a node is given up without that wait',
+        ),
+        replaceAfterMs: ms(
+          30_000,
+          'how long a node must be silent for its pod to be replaced, and to be given up where no other node answers that could have shown that the operator is not cut off',
         ),
         startTimeoutMs: ms(60_000, 'how long a node may take from its start to its first answer'),
+      })
+      .refine(({ staleAfterMisses, deadAfterMisses }) => staleAfterMisses <= deadAfterMisses, {
+        error: 'must not be less than staleAfterMisses: a node that is given up gets no new router',
+        path: ['deadAfterMisses'],
+      })
+      .refine(({ deadAfterMs, replaceAfterMs }) => deadAfterMs <= replaceAfterMs, {
+        error: 'must not be less than deadAfterMs, so that rooms move before their pod is replaced',
+        path: ['replaceAfterMs'],
       })
       .prefault({}),
     reconcile: z

@@ -12,7 +12,7 @@ import { createOrphanCollector } from './rooms/orphans.ts';
 import { filledRouters } from './rooms/pressure.ts';
 import { createRoomReconcile } from './rooms/reconcile.ts';
 import { createController, type Controller } from './runtime/controller.ts';
-import { finalizer, poolOf } from './workers/labels.ts';
+import { finalizer, isLeaving, poolOf } from './workers/labels.ts';
 import { PortAllocator } from './workers/ports.ts';
 import { createWorkerReconcile } from './workers/reconcile.ts';
 
@@ -161,13 +161,20 @@ function nodeListener(wiring: Wiring): NodeChange {
     if (isStateChange(before, after)) onStateChange(wiring, before, after);
     if (!before || !after || before.instance?.status === after.instance?.status) return;
     onFigures(wiring, before.instance?.status, after);
-    collectOrphans(after);
+    collectOrphans(after, before.state === 'Dead');
   };
 }
 
-/** The first sight of a node, its end, another instance, or another state. */
+/** The first sight of a node, its end, another instance, another state, or the decision that it is to go. */
 const isStateChange: (...change: Parameters<NodeChange>) => boolean = (before, after) =>
-  before?.state !== after?.state || before?.instance?.id !== after?.instance?.id;
+  before?.state !== after?.state ||
+  before?.instance?.id !== after?.instance?.id ||
+  (before && isLeaving(before.pod)) !== (after && isLeaving(after.pod));
+
+/** Whether what was on the node is lost. */
+const isLoss: (...change: Parameters<NodeChange>) => boolean = (before, after) =>
+  before?.instance !== undefined &&
+  (after?.state === 'Dead' || before.instance.id !== after?.instance?.id);
 
 function noteEndedInstance(
   { sweeper }: OperatorDeps,
@@ -188,7 +195,8 @@ function onStateChange(
   const pod = (after ?? before)?.pod;
   if (!pod) return;
   pools.enqueue(poolKeyOf(pod));
-  for (const key of deps.ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key);
+  const urgency = isLoss(before, after) ? 'Urgent' : 'Usual';
+  for (const key of deps.ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key, urgency);
   if (after?.state === 'Ready')
     for (const key of memory.wake(placesOf(deps, after))) rooms.enqueue(key);
 }
@@ -203,28 +211,62 @@ function placesOf({ cluster }: OperatorDeps, { pod, instance }: ObservedNode): n
   return (pool?.spec.capacity.routersPerWorker ?? 0) * (instance?.status.workers.length ?? 0);
 }
 
-/** Changed figures are written after a while, a lost router is looked at now. */
-function onFigures(
-  { deps, pools, rooms }: Wiring,
+function onFigures(wiring: Wiring, old: NodeStatus | undefined, after: ObservedNode): void {
+  lookAtPool(wiring, old, after);
+  lookAtRooms(wiring, old, after);
+}
+
+/** Changed figures are written after a while; whether a node may be evicted depends on whether it has any rooms. */
+function lookAtPool(
+  { deps, pools }: Wiring,
   old: NodeStatus | undefined,
   { pod, instance }: ObservedNode,
 ): void {
-  const { statusIntervalMs } = deps.config.reconcile;
   const now = instance?.status;
-  // Whether a node may be evicted depends on whether it has any rooms.
   if (isOccupied(old) !== isOccupied(now)) pools.enqueue(poolKeyOf(pod));
   else if (!isDeepStrictEqual(old?.load, now?.load) || old?.routers.length !== now?.routers.length)
-    pools.enqueueAfter(poolKeyOf(pod), statusIntervalMs);
-  const changes = [
-    ...compareRouters(old, now),
-    ...filledRouters(old, now, fullAt(deps, pod)).map((id): [string, 'filled'] => [id, 'filled']),
+    pools.enqueueAfter(poolKeyOf(pod), deps.config.reconcile.statusIntervalMs);
+}
+
+/** A lost router is looked at now. */
+function lookAtRooms(
+  { deps, rooms }: Wiring,
+  old: NodeStatus | undefined,
+  { pod, instance }: ObservedNode,
+): void {
+  const { ledger, config } = deps;
+  const now = instance?.status;
+  if (hasOtherWorkers(old, now))
+    for (const key of ledger.roomsOn(pod.metadata.name)) rooms.enqueue(key, 'Urgent');
+  for (const key of roomsOf(ledger, compareRouters(old, now, 'gone'))) rooms.enqueue(key, 'Urgent');
+  // A router that was lost before any answer listed it shows by that alone. One that can't be made has its own time.
+  for (const key of roomsOf(ledger, unlistedRouters(ledger, old, now))) rooms.enqueueAfter(key, 0);
+  const changed = [
+    ...compareRouters(old, now, 'peers'),
+    ...filledRouters(old, now, fullAt(deps, pod)),
   ];
-  for (const [routerId, change] of changes) {
-    const room = deps.ledger.roomOf(routerId);
-    if (room === undefined) continue;
-    if (change === 'gone') rooms.enqueue(room);
-    else rooms.enqueueAfter(room, statusIntervalMs);
-  }
+  for (const key of roomsOf(ledger, changed))
+    rooms.enqueueAfter(key, config.reconcile.statusIntervalMs);
+}
+
+const roomsOf = (ledger: OperatorDeps['ledger'], routerIds: readonly string[]): string[] =>
+  routerIds.flatMap((routerId) => ledger.roomOf(routerId) ?? []);
+
+/** Whether a mediasoup worker ended: another process serves in its place, or none yet. */
+function hasOtherWorkers(old: NodeStatus | undefined, now: NodeStatus | undefined): boolean {
+  const pids = new Set(now?.workers.map(({ pid }) => pid));
+  return old?.workers.some(({ pid }) => !pids.has(pid)) ?? false;
+}
+
+/** Routers that are placed on the node and that neither of two answers in a row lists. */
+function unlistedRouters(
+  ledger: OperatorDeps['ledger'],
+  old: NodeStatus | undefined,
+  now: NodeStatus | undefined,
+): string[] {
+  if (!now || old?.instanceId !== now.instanceId) return [];
+  const listed = new Set([...old.routers, ...now.routers].map(({ routerId }) => routerId));
+  return [...ledger.routerIdsOn(now.instanceId)].filter((routerId) => !listed.has(routerId));
 }
 
 /** Consumers of a worker from which a room on it may have to grow. */
@@ -239,12 +281,15 @@ function fullAt({ cluster, config }: OperatorDeps, pod: Pod): number {
 function compareRouters(
   old: NodeStatus | undefined,
   now: NodeStatus | undefined,
-): [string, 'gone' | 'peers'][] {
+  wanted: 'gone' | 'peers',
+): string[] {
   const peersNow = new Map(now?.routers.map(({ routerId, peers }) => [routerId, peers]));
-  return (old?.routers ?? []).flatMap(({ routerId, peers }): [string, 'gone' | 'peers'][] => {
-    if (!peersNow.has(routerId)) return [[routerId, 'gone']];
-    return peersNow.get(routerId) === peers ? [] : [[routerId, 'peers']];
-  });
+  return (old?.routers ?? [])
+    .filter(({ routerId, peers }) => {
+      if (!peersNow.has(routerId)) return wanted === 'gone';
+      return wanted === 'peers' && peersNow.get(routerId) !== peers;
+    })
+    .map(({ routerId }) => routerId);
 }
 
 /** Of each condition what it has in common with those of other objects: its message is left out. */

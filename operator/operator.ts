@@ -6,7 +6,6 @@ import { createKnex } from '../common/db/knex.ts';
 import { observePool } from '../common/db/pool-metrics.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { ServiceMetrics } from '../common/service/metrics.ts';
-
 import { deleteRoomRows } from './audit/collect.ts';
 import { objectsOfNodes } from './audit/nodes.ts';
 import { PeriodicAudit } from './audit/periodic.ts';
@@ -21,6 +20,7 @@ import { InstanceSweeper, type InstanceRegistry } from './instances/sweeper.ts';
 import { startManager } from './manager.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { decideAddress } from './nodes/address.ts';
+import { openLine } from './nodes/line.ts';
 import { NodeMonitor } from './nodes/monitor.ts';
 import { PlacementLedger } from './placement/ledger.ts';
 import type { Clock } from './runtime/clock.ts';
@@ -71,6 +71,7 @@ function createMonitor(
     config: config.nodes,
     clock,
     logger,
+    openLine,
     async fetchStatus(url, timeoutMs) {
       try {
         const status = await nodeClient.status(url, { timeoutMs });

@@ -47,6 +47,8 @@ export class FakeNode {
   /** Consumers on each worker. */
   workerConsumers: number[] = [];
   announcedAddress: string | undefined;
+  /** Process of its mediasoup workers: another one after one of them died. */
+  workerPid = 1;
   /** Every call that was answered or refused, as `METHOD path`. */
   readonly calls: string[] = [];
   /** Asked at each call: an error code refuses it, `hang` leaves it without an answer. */
@@ -119,7 +121,13 @@ export class FakeNode {
         ...this.load,
       },
       workers: Array.from({ length: this.options.workers ?? 1 }, (_, index) => ({
-        ...{ index, pid: 1, port: 1, cpuPercent: 0, consumers: this.workerConsumers[index] ?? 0 },
+        ...{
+          index,
+          pid: this.workerPid,
+          port: 1,
+          cpuPercent: 0,
+          consumers: this.workerConsumers[index] ?? 0,
+        },
         routers: routers.length,
       })),
       routers,

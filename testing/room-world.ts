@@ -111,6 +111,8 @@ export class RoomWorld {
     this.monitor = new NodeMonitor({
       ...{ pods: cluster.pods, clock, logger, config: config.nodes },
       fetchStatus: (url) => this.#call(url, 'GET', '/status', (node) => node.status()),
+      // There are no sockets here, and the end of a node is the end of its pod.
+      openLine: () => () => undefined,
       addressOf: () => undefined,
       announce: () => Promise.resolve(),
     });
@@ -260,7 +262,7 @@ export class RoomWorld {
     for (const waitMs of [0, this.config.rooms.orphanGraceMs]) {
       await this.clock.advance(waitMs);
       await this.poll();
-      for (const node of this.monitor.list()) collect(node);
+      for (const node of this.monitor.list()) collect(node, false);
     }
     await this.clock.advance(0);
   }

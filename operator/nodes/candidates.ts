@@ -1,7 +1,7 @@
 import type { MediaWorker } from '../../common/resources/types.ts';
 import type { PlacementLedger } from '../placement/ledger.ts';
 import type { NodeCandidate, Side } from '../placement/types.ts';
-import { drainingSince, poolLabel } from '../workers/labels.ts';
+import { isLeaving, poolLabel } from '../workers/labels.ts';
 import type { ObservedNode } from './observe.ts';
 
 type PoolOf = (key: { namespace: string; name: string }) => MediaWorker | undefined;
@@ -35,9 +35,7 @@ function toCandidate(
   const { id, status } = instance;
   const { capacity, role } = pool.spec;
   const workers = Math.max(1, status.workers.length);
-  const leaves =
-    (pool.metadata.deletionTimestamp ?? pod.metadata.deletionTimestamp) !== undefined ||
-    drainingSince(pod) !== undefined;
+  const leaves = pool.metadata.deletionTimestamp !== undefined || isLeaving(pod);
   const listed = status.routers.length;
   const { producers, consumers, cpuPercent } = status.load;
   return {

@@ -56,6 +56,11 @@ export class PlacementLedger {
     return this.#byInstance.get(instanceId)?.size ?? 0;
   }
 
+  /** Ids of the routers that are placed on an instance. */
+  routerIdsOn(instanceId: string): Iterable<string> {
+    return this.#byInstance.get(instanceId) ?? [];
+  }
+
   /** Keys of the rooms with a placement on the pod, on whichever instance of it. */
   roomsOn(podName: string): string[] {
     const routers = [...(this.#byPod.get(podName) ?? [])];

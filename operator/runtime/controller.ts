@@ -3,7 +3,7 @@ import type { Logger } from '../../common/service/logger.ts';
 import { withTrace } from '../../common/service/trace.ts';
 import type { Clock } from './clock.ts';
 import type { RuntimeMetrics } from './metrics.ts';
-import { WorkQueue, type Backoff } from './queue.ts';
+import { WorkQueue, type Backoff, type Urgency } from './queue.ts';
 
 /** What a reconcile wants next; nothing when the object is as it should be. */
 export interface ReconcileResult {
@@ -27,7 +27,7 @@ export interface RuntimeDeps {
 }
 
 export interface Controller {
-  enqueue(key: string): void;
+  enqueue(key: string, urgency?: Urgency): void;
   /**
    * For what can wait. It never cuts a back-off short: what changes all the time would otherwise make as many calls to an API
    * server that is away as to one that is there.
@@ -83,7 +83,7 @@ export function createController(options: ControllerOptions, deps: RuntimeDeps):
   const { concurrency, backoff } = options;
   const queue = new WorkQueue({ name, concurrency, backoff, work, metrics, clock });
   return {
-    enqueue: (key) => queue.add(key),
+    enqueue: (key, urgency) => queue.add(key, urgency),
     enqueueAfter(key, ms) {
       if (!queue.isBackingOff(key)) queue.addAfter(key, ms);
     },

@@ -103,6 +103,19 @@ describe('WorkQueue', () => {
     expect(delays).toEqual([100, 200, 400, 800, 1000, 1000, 100]);
   });
 
+  it('takes urgent keys before all others, however each was added before', async () => {
+    const { queue, started, finishAll } = makeQueue();
+    for (const key of ['blocker', 'a', 'b', 'c', 'd']) queue.add(key);
+    queue.add('c', 'Urgent');
+    queue.add('new', 'Urgent');
+    queue.add('c');
+    // It is worked on, and goes first once more.
+    queue.add('blocker');
+    queue.add('blocker', 'Urgent');
+    await finishAll();
+    expect(started).toEqual(['blocker', 'c', 'new', 'blocker', 'a', 'b', 'd']);
+  });
+
   it('takes keys in the order in which they came, one that was added again while it was worked on last', async () => {
     const { queue, started, finishAll } = makeQueue();
     for (const key of ['a', 'b', 'c']) queue.add(key);

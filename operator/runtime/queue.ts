@@ -17,6 +17,11 @@ const jitterFactor = 0.2;
 export const backoffDelay = ({ initialMs, maxMs }: Backoff, failures: number, random = 0): number =>
   Math.min(maxMs, initialMs * 2 ** Math.min(failures, 30)) * (1 - jitterFactor * random);
 
+function firstOf(keys: Iterable<string>): string | undefined {
+  for (const key of keys) return key;
+  return undefined;
+}
+
 export interface WorkQueueOptions {
   /** Label of the queue's metrics. */
   name: string;
@@ -30,17 +35,23 @@ export interface WorkQueueOptions {
   random?: () => number;
 }
 
+/** Urgent keys are worked on before all others. */
+export type Urgency = 'Usual' | 'Urgent';
+
 /**
  * A keyed work queue with the semantics of client-go's: a key that is queued already is not queued again; a key that is
- * added while it is worked on is worked on once more afterwards; of several delays the shortest counts.
+ * added while it is worked on is worked on once more afterwards; of several delays the shortest counts. What is urgent goes
+ * first.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   /** Waiting keys in order, with the time when each was added. */
   readonly #waiting = new Map<string, number>();
+  /** Those of them that are urgent, in order. */
+  readonly #urgent = new Set<string>();
   readonly #active = new Map<string, number>();
   /** Added again while active. */
-  readonly #dirty = new Set<string>();
+  readonly #dirty = new Map<string, Urgency>();
   readonly #delayed = new Map<string, { at: number; cancel: () => void }>();
   readonly #failures = new Map<string, number>();
   #closed = false;
@@ -56,17 +67,18 @@ export class WorkQueue {
     });
   }
 
-  add(key: string): void {
+  add(key: string, urgency: Urgency = 'Usual'): void {
     if (this.#closed) return;
     this.#cancelDelay(key);
+    if (urgency === 'Urgent' && this.#waiting.has(key)) this.#urgent.add(key);
+    if (urgency === 'Urgent' && this.#dirty.has(key)) this.#dirty.set(key, urgency);
     if (this.#waiting.has(key) || this.#dirty.has(key)) return;
-    const { metrics, name, clock } = this.#options;
-    metrics.queueAdds.inc({ name });
+    this.#options.metrics.queueAdds.inc({ name: this.#options.name });
     if (this.#active.has(key)) {
-      this.#dirty.add(key);
+      this.#dirty.set(key, urgency);
       return;
     }
-    this.#waiting.set(key, clock.now());
+    this.#enqueue(key, urgency);
     this.#fill();
   }
 
@@ -113,6 +125,7 @@ export class WorkQueue {
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
     this.#waiting.clear();
+    this.#urgent.clear();
     this.#dirty.clear();
     if (this.#active.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
@@ -122,12 +135,18 @@ export class WorkQueue {
     this.#delayed.delete(key);
   }
 
+  #enqueue(key: string, urgency: Urgency): void {
+    this.#waiting.set(key, this.#options.clock.now());
+    if (urgency === 'Urgent') this.#urgent.add(key);
+  }
+
   #fill(): void {
     while (this.#active.size < this.#options.concurrency) {
-      const next = this.#waiting.entries().next();
-      if (next.done) return;
-      const [key, addedAt] = next.value;
+      const key = firstOf(this.#urgent) ?? firstOf(this.#waiting.keys());
+      if (key === undefined) return;
+      const addedAt = this.#waiting.get(key) ?? this.#options.clock.now();
       this.#waiting.delete(key);
+      this.#urgent.delete(key);
       this.#start(key, addedAt);
     }
   }
@@ -140,7 +159,9 @@ export class WorkQueue {
     void work(key).finally(() => {
       metrics.queueWorkDuration.observe({ name }, (clock.now() - startedAt) / 1000);
       this.#active.delete(key);
-      if (this.#dirty.delete(key)) this.#waiting.set(key, clock.now());
+      const again = this.#dirty.get(key);
+      this.#dirty.delete(key);
+      if (again) this.#enqueue(key, again);
       this.#fill();
       if (this.#active.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });

@@ -10,7 +10,8 @@ const makePod = (ordinal: number, change: Partial<PodView> = {}): PodView => ({
   state: 'Ready',
   runs: true,
   unpolled: false,
-  ended: undefined,
+  failed: false,
+  giveUpAt: undefined,
   deletedAt: undefined,
   drainingSince: undefined,
   replace: undefined,
@@ -100,7 +101,7 @@ const cases: Case[] = [
   },
   {
     name: 'remove a failed pod and make another',
-    request: { pods: [makePod(0, { ended: 'Failed' }), makePod(1)] },
+    request: { pods: [makePod(0, { failed: true }), makePod(1)] },
     wantRemove: ['pool-0 Failed'],
     wantCreate: [2],
   },
@@ -145,7 +146,7 @@ const cases: Case[] = [
   },
   {
     name: 'replace a pod whose node is dead',
-    request: { pods: [makePod(0, { ended: 'Dead', state: 'Dead' }), makePod(1)] },
+    request: { pods: [makePod(0, { giveUpAt: 10_000, state: 'Dead' }), makePod(1)] },
     wantRemove: ['pool-0 Dead'],
     wantCreate: [2],
   },
@@ -345,7 +346,8 @@ describe('decidePods', () => {
   it('comes to the wanted pods from any start, within the surge and never below what served', () => {
     const anyPod = fc.record({
       state: fc.constantFrom<NodeState>('Pending', 'Ready', 'Draining', 'Unreachable'),
-      ended: fc.constantFrom<PodView['ended']>(undefined, undefined, 'Failed', 'Dead'),
+      failed: fc.constantFrom(false, false, false, true),
+      giveUpAt: fc.constantFrom(undefined, undefined, 9_000, 11_000),
       replace: fc.constantFrom<PodView['replace']>(undefined, 'Outdated', 'Cordoned'),
       peers: fc.integer({ min: 0, max: 3 }),
       drainingSince: fc.constantFrom(undefined, undefined, 9_500),
@@ -361,7 +363,9 @@ describe('decidePods', () => {
         fc.array(anyPod, { maxLength: 6 }),
         anyPool,
         (specs, { replicas, maxSurge, spareBlocks }) => {
-          let pods = specs.map((spec, i) => makePod(i, spec));
+          let pods = specs.map((spec, i) =>
+            makePod(i, spec.giveUpAt === undefined ? spec : { ...spec, state: 'Dead' }),
+          );
           const blocks = Math.max(pods.length, replicas + spareBlocks);
           let now = 10_000;
           for (let round = 0; round < 120; round++) {
@@ -386,7 +390,9 @@ describe('decidePods', () => {
             replicas,
           );
           expect(pods).toHaveLength(replicas);
-          expect(pods.filter(({ replace, ended }) => replace ?? ended)).toEqual([]);
+          expect(
+            pods.filter(({ replace, failed, giveUpAt }) => replace ?? (failed || giveUpAt)),
+          ).toEqual([]);
         },
       ),
       { numRuns: 400 },
@@ -396,8 +402,8 @@ describe('decidePods', () => {
 
 const countServing = (pods: readonly PodView[]): number =>
   pods.filter(
-    ({ state, deletedAt, drainingSince, ended }) =>
-      state === 'Ready' && deletedAt === undefined && drainingSince === undefined && !ended,
+    ({ state, deletedAt, drainingSince, failed }) =>
+      state === 'Ready' && deletedAt === undefined && drainingSince === undefined && !failed,
   ).length;
 
 function countStaying(

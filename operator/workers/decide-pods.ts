@@ -4,7 +4,7 @@ import type { NodeState } from '../placement/types.ts';
 export type ReplaceCause = 'Outdated' | 'Cordoned';
 
 /** Why a pod is over without a drain: it ended for good, or its node stays silent. */
-export type EndCause = 'Failed' | 'Dead';
+type EndCause = 'Failed' | 'Dead';
 
 /** A pod of the pool with what decides about it. */
 export interface PodView {
@@ -15,7 +15,10 @@ export interface PodView {
   runs: boolean;
   /** Nobody has asked its node yet, as after a start of the operator: its figures mean nothing. */
   unpolled: boolean;
-  ended: EndCause | undefined;
+  /** Its processes have ended, and are not started again. */
+  failed: boolean;
+  /** When it is to be replaced for its silence, in milliseconds since the epoch; undefined while its node is not given up. */
+  giveUpAt: number | undefined;
   /** When the deletion was asked for, in milliseconds since the epoch. */
   deletedAt: number | undefined;
   /** Since when it drains, in milliseconds since the epoch. */
@@ -55,7 +58,7 @@ export interface PodsDecision {
   abandon: string[];
   /** Whether there are pods whose nodes nobody has asked yet, so that there is more to decide soon. */
   unpolled: boolean;
-  /** When a drain's or a deletion's time is over, if one runs. */
+  /** When the time of a drain, of a silence or of a deletion is over, if one runs. */
   nextDeadline: number | undefined;
 }
 
@@ -80,8 +83,9 @@ interface Groups {
 }
 
 function decideRemoval(pod: PodView, request: PodsRequest): PodsDecision['remove'] {
-  const { name, drainingSince, ended } = pod;
-  if (ended) return [{ name, cause: ended }];
+  const { name, drainingSince, failed, giveUpAt = Infinity } = pod;
+  if (failed) return [{ name, cause: 'Failed' }];
+  if (request.now >= giveUpAt) return [{ name, cause: 'Dead' }];
   if (drainingSince === undefined) return [];
   // A node that serves must have said that it drains; a process that does not run has nothing to lose.
   const isIdle = pod.state === 'Draining' || (pod.state === 'Pending' && !pod.runs);
@@ -176,8 +180,8 @@ const earliest = (times: number[]): number | undefined =>
 export function decidePods(request: PodsRequest): PodsDecision {
   const groups = group(request);
   const { draining, terminating } = groups;
-  const giveUpAt = ({ deletedAt = 0 }: PodView): number => deletedAt + request.deletionTimeoutMs;
-  const overdue = terminating.filter((pod) => giveUpAt(pod) <= request.now);
+  const abandonAt = ({ deletedAt = 0 }: PodView): number => deletedAt + request.deletionTimeoutMs;
+  const overdue = terminating.filter((pod) => abandonAt(pod) <= request.now);
   return {
     create: decideCreate(groups, request),
     drain: [
@@ -193,7 +197,8 @@ export function decidePods(request: PodsRequest): PodsDecision {
       ...draining.flatMap(({ drainingSince }) =>
         drainingSince === undefined ? [] : drainingSince + request.drainTimeoutMs,
       ),
-      ...terminating.filter((pod) => !overdue.includes(pod)).map(giveUpAt),
+      ...[...draining, ...groups.active].flatMap(({ giveUpAt }) => giveUpAt ?? []),
+      ...terminating.filter((pod) => !overdue.includes(pod)).map(abandonAt),
     ]),
   };
 }

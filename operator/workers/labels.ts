@@ -31,6 +31,10 @@ export function drainingSince(pod: Pod): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** Whether the pod was chosen to go, or is on its way. */
+export const isLeaving = (pod: Pod): boolean =>
+  drainingSince(pod) !== undefined || pod.metadata.deletionTimestamp !== undefined;
+
 /** A pod is named after its pool and the smallest number that was free. */
 export const podName = (pool: string, ordinal: number): string => `${pool}-${ordinal}`;
 

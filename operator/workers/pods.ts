@@ -84,7 +84,8 @@ function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): Po
   const { deps, worker } = context;
   const { name } = pod.metadata;
   const { reason, message } = pod.status;
-  const misses = deps.monitor.get(pod.metadata)?.misses ?? 0;
+  const node = deps.monitor.get(pod.metadata);
+  const silentForMs = deps.clock.now() - (node?.silentSince ?? deps.clock.now());
   const load = loadOf(context, pod);
   const seconds = worker.spec.drain.timeoutSeconds;
   const action = 'DeletePod';
@@ -99,7 +100,7 @@ function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): Po
     },
     Dead: {
       ...{ type: 'Warning', reason: 'NodeDead', action },
-      note: `removed ${name}: it has not answered ${misses} times in a row; ${load}`,
+      note: `removed ${name}: it has not answered for ${Math.round(silentForMs / 1000)} s; ${load}`,
     },
     Failed: {
       ...{ type: 'Warning', reason: 'PodFailed', action },

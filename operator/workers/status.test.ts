@@ -58,7 +58,7 @@ function makeNode(name: string, options: NodeOptions = {}): ObservedNode {
         routers: routers as unknown as typeof status.routers,
       },
     },
-    0,
+    { askedAt: 0, now: 0 },
   );
 }
 

@@ -4,7 +4,7 @@ import type { ObservedNode } from '../nodes/observe.ts';
 import { loadPercent } from '../placement/preference.ts';
 import type { NodeCandidate } from '../placement/types.ts';
 import { buildConditions, type PoolFacts } from './conditions.ts';
-import { drainingSince, poolLabel } from './labels.ts';
+import { isLeaving, poolLabel } from './labels.ts';
 import { blockOf, formatBlock, mediaBlockOf } from './ports.ts';
 import { findObstacle, type Obstacle } from './stuck.ts';
 import { isUpdated } from './view.ts';
@@ -28,7 +28,6 @@ function portsOf(pod: Pod): string | undefined {
 }
 
 function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode {
-  const leaves = drainingSince(pod) !== undefined || pod.metadata.deletionTimestamp !== undefined;
   const ports = portsOf(pod);
   const { nodeName } = pod.spec;
   const base = {
@@ -36,7 +35,7 @@ function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode
     ...(url ? { url } : {}),
     ...(ports ? { ports } : {}),
     ...(nodeName ? { hostName: nodeName } : {}),
-    state: leaves && state === 'Ready' ? ('Draining' as const) : state,
+    state: isLeaving(pod) && state === 'Ready' ? ('Draining' as const) : state,
   };
   if (!instance) return base;
   const { load, routers, version, announcedAddress } = instance.status;
@@ -65,7 +64,7 @@ function poolLoad({ worker, candidates }: WorkerStatusInput): number {
 const obstaclesOf = (nodes: readonly ObservedNode[]): Map<string, Obstacle> =>
   new Map(
     nodes
-      .filter(({ pod }) => !pod.metadata.deletionTimestamp && drainingSince(pod) === undefined)
+      .filter(({ pod }) => !isLeaving(pod))
       .flatMap((node): [string, Obstacle][] => {
         const obstacle = findObstacle(node.pod, node);
         return obstacle ? [[node.pod.metadata.name, obstacle]] : [];

@@ -4,7 +4,7 @@ import type { MediaWorker } from '../../common/resources/types.ts';
 import { validateResource } from '../../common/resources/validate.ts';
 import { FakeNode } from '../../testing/fake-node.ts';
 import type { KubernetesNode, Pod, PodStatus } from '../cluster.ts';
-import { observeAnswer, observePod, observeSilence, type ObservedNode } from '../nodes/observe.ts';
+import { observeAnswer, observeMiss, observePod, type ObservedNode } from '../nodes/observe.ts';
 import type { PodView } from './decide-pods.ts';
 import { drainingSinceAnnotation, portsAnnotation, specHashAnnotation } from './labels.ts';
 import { viewPod } from './view.ts';
@@ -33,15 +33,17 @@ const annotated = (name: string, value: string): Pod => {
   const { metadata } = makePod();
   return makePod({ annotations: { ...metadata.annotations, [name]: value } });
 };
-const policy = { staleAfterMisses: 2, deadAfterMisses: 3, startTimeoutMs: 1000 };
+const policy = {
+  ...{ staleAfterMisses: 2, deadAfterMisses: 3, deadAfterMs: 1, deadAfterRefusals: 3 },
+  ...{ replaceAfterMs: 1000, startTimeoutMs: 1000 },
+};
+const miss = (node: ObservedNode, now = 1): ObservedNode =>
+  observeMiss(node, { miss: 'Silent', policy, now });
 const fake = new FakeNode({ podName: 'c-3', pool: 'c', role: 'Consumer', secret: 'x' });
 const fresh = observePod(makePod(), 'http://c-3');
-const answered = observeAnswer(fresh, { status: fake.status() }, 0);
+const answered = observeAnswer(fresh, { status: fake.status() }, { askedAt: 0, now: 0 });
 const silent = (misses: number): ObservedNode =>
-  Array.from({ length: misses }).reduce<ObservedNode>(
-    (node) => observeSilence(node, policy, 0),
-    answered,
-  );
+  Array.from({ length: misses }).reduce<ObservedNode>((node) => miss(node), answered);
 const machine = (unschedulable: boolean): KubernetesNode => ({
   metadata: { name: 'machine', uid: 'uid', resourceVersion: '1' },
   spec: unschedulable ? { unschedulable } : {},
@@ -98,10 +100,23 @@ const cases: Case[] = [
   {
     name: 'one that was evicted',
     pod: makePod({}, { phase: 'Failed' }),
-    want: { ended: 'Failed' },
+    want: { failed: true },
   },
-  { name: 'one that is silent', node: silent(2), want: { state: 'Unreachable', ended: undefined } },
-  { name: 'one that is given up', node: silent(3), want: { state: 'Dead', ended: 'Dead' } },
+  {
+    name: 'one that is silent',
+    node: silent(2),
+    want: { state: 'Unreachable', failed: false, giveUpAt: undefined },
+  },
+  {
+    name: 'one that is given up, and may come back',
+    node: silent(3),
+    want: { state: 'Dead', failed: false, giveUpAt: 1000 },
+  },
+  {
+    name: 'one that never answered and is given up',
+    node: miss(miss(fresh), 1001),
+    want: { state: 'Dead', giveUpAt: -Infinity },
+  },
   {
     name: 'one that nobody has seen yet',
     node: undefined,
@@ -110,7 +125,7 @@ const cases: Case[] = [
   { name: 'one that was not asked yet', node: fresh, want: { state: 'Pending', unpolled: true } },
   {
     name: 'one that starts and does not answer',
-    node: observeSilence(fresh, policy, 0),
+    node: miss(fresh),
     want: { state: 'Pending', unpolled: false },
   },
   {
@@ -124,7 +139,7 @@ const cases: Case[] = [
 describe('viewPod', () => {
   it.each(cases)('sees $name', ({ pod = makePod(), want, ...given }) => {
     const view = viewPod({
-      ...{ pod, worker, machine: given.machine },
+      ...{ pod, worker, machine: given.machine, replaceAfterMs: 1000 },
       node: 'node' in given ? given.node : answered,
       shape: 'shape' in given ? given.shape : 'shape',
     });

@@ -5,13 +5,7 @@ import type { OperatorConfig } from '../config.ts';
 import type { ObservedNode } from '../nodes/observe.ts';
 import { specHash } from './build-pod.ts';
 import { foreignPodsOf, podsOf, type PoolContext } from './context.ts';
-import {
-  decidePods,
-  type EndCause,
-  type PodsDecision,
-  type PodView,
-  type ReplaceCause,
-} from './decide-pods.ts';
+import { decidePods, type PodsDecision, type PodView, type ReplaceCause } from './decide-pods.ts';
 import { drainingSince, ordinalOf, specHashAnnotation } from './labels.ts';
 import { blockOf, fitsPool } from './ports.ts';
 
@@ -40,6 +34,8 @@ interface PodFacts {
   node: ObservedNode | undefined;
   machine: KubernetesNode | undefined;
   shape: string | undefined;
+  /** How long a node must be silent for its pod to be replaced, in milliseconds. */
+  replaceAfterMs: number;
 }
 
 function replaceCauseOf({ pod, worker, machine, shape }: PodFacts): ReplaceCause | undefined {
@@ -47,9 +43,13 @@ function replaceCauseOf({ pod, worker, machine, shape }: PodFacts): ReplaceCause
   return machine?.spec.unschedulable ? 'Cordoned' : undefined;
 }
 
-function endCauseOf({ pod, node }: PodFacts): EndCause | undefined {
-  if (pod.status.phase === 'Failed' || pod.status.phase === 'Succeeded') return 'Failed';
-  return node?.state === 'Dead' ? 'Dead' : undefined;
+const hasFailed = ({ status }: Pod): boolean =>
+  status.phase === 'Failed' || status.phase === 'Succeeded';
+
+/** Rooms leave a dead node at once; its pod stays for a while, since it may come back by itself. */
+function giveUpAt({ node, replaceAfterMs }: PodFacts): number | undefined {
+  if (node?.state !== 'Dead') return undefined;
+  return node.instance ? node.instance.answeredAt + replaceAfterMs : -Infinity;
 }
 
 export function viewPod(facts: PodFacts): PodView {
@@ -58,7 +58,8 @@ export function viewPod(facts: PodFacts): PodView {
   return {
     name,
     ordinal: ordinalOf(pod),
-    ended: endCauseOf(facts),
+    failed: hasFailed(pod),
+    giveUpAt: giveUpAt(facts),
     deletedAt: deletionTimestamp === undefined ? undefined : Date.parse(deletionTimestamp),
     drainingSince: drainingSince(pod),
     replace: replaceCauseOf(facts),
@@ -88,6 +89,7 @@ function factsOf({ deps, worker }: PoolContext, pod: Pod, shape: string | undefi
   const { nodeName } = pod.spec;
   return {
     ...{ pod, worker, shape },
+    replaceAfterMs: deps.config.nodes.replaceAfterMs,
     node: deps.monitor.get(pod.metadata),
     machine: nodeName === undefined ? undefined : deps.cluster.nodes.get(nodeName),
   };
