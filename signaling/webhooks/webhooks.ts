@@ -20,6 +20,8 @@ export interface WebhooksDeps {
 export function createWebhooks({ config, logger, metrics, knex }: WebhooksDeps) {
   const webhooks = createWebhooksRepository(knex);
   const own = createWebhookMetrics(metrics.registry);
+  // From the start, so that its first increase shows.
+  for (const { name } of config.webhooks.endpoints) own.buried.inc({ endpoint: name }, 0);
   const base = { config: config.webhooks, logger, metrics: own, webhooks };
   const parts = [
     createUpkeep(base),
