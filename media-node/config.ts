@@ -89,7 +89,7 @@ const pipes = z
     idleMs: ms(30_000, 'how long a piped producer that nobody watches, or an empty pipe, is kept'),
     stateRetryMs: ms(200, 'pause before a failed state update is repeated; doubles each time'),
     stateMaxRetryMs: ms(5_000, 'longest pause before a failed state update is repeated'),
-    demandIntervalMs: ms(10_000, 'how often a destination tells the source what it still needs'),
+    demandIntervalMs: ms(5_000, 'how often a destination tells the source what it still needs'),
     lostAfterMs: ms(60_000, 'silence of the far end after which a pipe is closed'),
     releasedMemoryMs: ms(
       120_000,

@@ -14,10 +14,11 @@ import type { Logger } from '../common/service/logger.ts';
 import type { MediaNodeConfig } from './config.ts';
 import type { NodeContext } from './context.ts';
 import { ConsumeFlow } from './flow/consume.ts';
-import { createPeerMethods } from './flow/peer-methods.ts';
+import { createNamedMethods, createPeerMethods } from './flow/peer-methods.ts';
 import { Sessions } from './flow/sessions.ts';
 import { Registry } from './mediasoup/registry.ts';
 import { Routers } from './mediasoup/routers.ts';
+import { reportLost } from './mediasoup/transports.ts';
 import { WorkerPool } from './mediasoup/workers.ts';
 import { createMediaNodeMetrics, observeNode } from './metrics.ts';
 import { localNode } from './nodes/local.ts';
@@ -74,10 +75,7 @@ export async function startMediaNode(
 
   async function close(): Promise<void> {
     ctx.draining = true;
-    for (const { peer } of ctx.registry.transports.values()) {
-      const { replicaUrl, mediaPeerId } = peer;
-      ctx.outbox.reportLost(replicaUrl, mediaPeerId, 'node_stopped');
-    }
+    for (const live of ctx.registry.transports.values()) reportLost(ctx, live, 'node_stopped');
     await node.stop();
     server.closeAllConnections();
     await closeServer(server);
@@ -155,7 +153,10 @@ async function compose(config: MediaNodeConfig, logger: Logger, self: NodeContex
   app.use(serveOpenApi());
   app.use(requireServiceToken('media-node', config.serviceAuth.secret));
   app.use(
-    createRoutes(ctx, createHandlers(ctx, { routers, flow, local, sweep }), createPeerMethods(ctx, flow)),
+    createRoutes(ctx, createHandlers(ctx, { routers, flow, local, sweep }), {
+      named: createNamedMethods(ctx),
+      bySession: createPeerMethods(ctx, flow),
+    }),
   );
 
   async function stop(): Promise<void> {

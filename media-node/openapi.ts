@@ -45,7 +45,9 @@ function operation(name: string, { path, summary, body, response }: Endpoint) {
     operationId: name,
     summary,
     parameters,
-    ...(body ? { requestBody: { required: true, ...json(schemaOf(body, 'input')) } } : {}),
+    ...(body
+      ? { requestBody: { required: !body.safeParse({}).success, ...json(schemaOf(body, 'input')) } }
+      : {}),
     responses: {
       200: { description: 'Done', ...json(schemaOf(response, 'output')) },
       default: { description: 'An error with its code', ...json(errorSchema) },

@@ -15,6 +15,7 @@ import {
   nodeStatus,
   pipeConsumeDataResponse,
   pipeConsumeResponse,
+  putPeerResponse,
   putRouterResponse,
   routerConsumersResponse,
   sourcePipeResponse,
@@ -28,6 +29,7 @@ import {
   type pipeDemandRequest,
   type pipeReleaseRequest,
   type pipeStateRequest,
+  type putPeerRequest,
   type putRouterRequest,
   type routerConsumersRequest,
   type sourcePipeRequest,
@@ -160,6 +162,17 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         response: nothing,
       }),
 
+    /** Closes a transport of this connection. One that is gone is no error. */
+    closeTransport: (url: string, transportId: string, mediaPeerId: string) =>
+      http.call({
+        method: 'DELETE',
+        baseUrl: url,
+        route: '/transports/:transportId',
+        params: { transportId },
+        body: { mediaPeerId },
+        response: nothing,
+      }),
+
     // Between media nodes: the consume flow.
     consume: (url: string, transportId: string, body: z.input<typeof consumeRequest>) =>
       post(url, '/consumer_transports/:transportId/consume', {
@@ -228,6 +241,17 @@ export function createMediaNodeClient(deps: HttpClientDeps, instanceId?: string)
         params: { transportId },
         body,
         response: nothing,
+      }),
+    putPeer: (url: string, mediaPeerId: string, body: z.input<typeof putPeerRequest>) =>
+      http.call({
+        method: 'PUT',
+        baseUrl: url,
+        route: '/peers/:mediaPeerId',
+        params: { mediaPeerId },
+        body,
+        response: putPeerResponse,
+        // A client waits for the answer, and a node that is silent is taken for gone.
+        retries: 1,
       }),
     closeConsumers: (url: string, routerId: string, body: z.input<typeof closeConsumersRequest>) =>
       post(url, '/router/:routerId/close_consumers', {

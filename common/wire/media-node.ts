@@ -118,6 +118,7 @@ export const pipeConsumeResponse = z.object({
       peerId,
       mediaPeerId: id,
       appData: producerAppData,
+      replaces: id.optional(),
     }),
   ),
 });
@@ -134,6 +135,7 @@ export const pipeConsumeDataResponse = z.object({
       peerId,
       mediaPeerId: id,
       appData: dataProducerAppData,
+      replaces: id.optional(),
     }),
   ),
 });
@@ -145,9 +147,20 @@ export const pipeConsumeDataResponse = z.object({
 export const pipeStateRequest = z.object({
   sequence: z.int().nonnegative(),
   producers: z.array(
-    z.object({ producerId: id, closed: z.boolean(), paused: z.boolean(), score: z.array(opaque) }),
+    z.object({
+      producerId: id,
+      closed: z.boolean(),
+      /** With `closed`: not by its peer, its transport was lost. */
+      lost: z.boolean().default(false),
+      paused: z.boolean(),
+      score: z.array(opaque),
+    }),
   ),
   closedDataProducerIds: ids.default([]),
+  /** Those of them that were lost. */
+  lostDataProducerIds: ids.default([]),
+  /** The source end is closed, with its router: so is all that went through the pipe. */
+  pipeClosed: z.boolean().default(false),
 });
 
 /** `POST /pipe_transport/:transportId/release`, destination to source: nobody watches these there any more. */
@@ -248,6 +261,27 @@ export const closeConsumersRequest = z.object({
       }),
     )
     .max(5000),
+});
+
+/**
+ * `PUT /peers/:mediaPeerId`, by the peer's producer service: its messages go to this replica from now on. The answer says
+ * what the node has of the peer, with all about the consumers that the client does not name as known. Repeatable.
+ */
+export const putPeerRequest = z.object({
+  replicaUrl: z.url(),
+  consumerIds: ids.default([]),
+  dataConsumerIds: ids.default([]),
+});
+export const putPeerResponse = z.object({
+  transportIds: ids,
+  producerIds: ids,
+  dataProducerIds: ids,
+  consumerIds: ids,
+  dataConsumerIds: ids,
+  newConsumers: z.array(consumerInfo),
+  newDataConsumers: z.array(dataConsumerInfo),
+  /** Of the consumers: those whose producer is paused. */
+  pausedConsumerIds: ids,
 });
 
 /** Who a call on one object is made for; an object of another peer is not found. Absent: by the platform itself. */

@@ -108,6 +108,7 @@ export const dataConsumerInfo = z.object({
 /** A peer's live objects, with the others of its room. What is not listed is gone. */
 const aliveObjects = z.object({
   peers: z.array(peerInfo),
+  transportIds: manyIds.default([]),
   producerIds: manyIds,
   dataProducerIds: manyIds,
   consumerIds: manyIds,
@@ -151,6 +152,8 @@ export const peerMethods = {
     response: aliveObjects.extend({
       newConsumers: z.array(consumerInfo),
       newDataConsumers: z.array(dataConsumerInfo),
+      /** Of the named consumers: those whose producer is paused. */
+      pausedConsumerIds: manyIds.default([]),
     }),
   },
   join: {
@@ -255,6 +258,8 @@ export const sessionMethods = {
     request: z.object({
       consumerIds: manyIds.default([]),
       dataConsumerIds: manyIds.default([]),
+      /** The transports that it has, by side; absent: it does not say. */
+      transportIds: z.object({ producer: id.optional(), consumer: id.optional() }).optional(),
     }),
     response: aliveObjects,
   },

@@ -13,7 +13,7 @@ interface OwnedBy {
   owner: NodeAddress;
 }
 
-const publicInfo = ({ peerId, displayName, device, remoteAddress }: RoomPeer): PeerInfo => ({
+export const publicInfo = ({ peerId, displayName, device, remoteAddress }: RoomPeer): PeerInfo => ({
   peerId,
   displayName,
   device,

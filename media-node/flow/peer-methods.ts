@@ -1,5 +1,5 @@
 import { ApiError } from '../../common/errors.ts';
-import type { NodeAddress } from '../../common/wire/media-node.ts';
+import type { NodeAddress, RouterAddress } from '../../common/wire/media-node.ts';
 import type {
   ConsumerInfo,
   Direction,
@@ -12,12 +12,28 @@ import { askMediasoup } from '../mediasoup/errors.ts';
 import type { MediaNode } from '../nodes/nodes.ts';
 import type { ConsumeFlow } from './consume.ts';
 import { consumeRoom, join } from './join.ts';
-import { closeProducer, mutePeer, produceDataPeer, producePeer } from './produce.ts';
-import { consumerNodeOf, producerRouterOf, type Session } from './sessions.ts';
+import { closePeerTransport, rebind, resumePeer } from './moves.ts';
+import { mutePeer, produceDataPeer, producePeer } from './produce.ts';
+import { producerRouterOf, type PeerName, type Session } from './sessions.ts';
+import { consumerNode, consumersByNode, producerNode, transportNode } from './where.ts';
 
-type Handlers = {
-  [M in PeerMethod]: (session: Session, data: PeerRequest<M>) => Promise<PeerResponse<M>>;
+/** What is asked by name, whether or not this node has a session of the peer, or the one that it has is up to date. */
+type NamedMethod = 'closeTransport' | 'rebind' | 'resumePeer';
+export type NamedHandlers = {
+  [M in NamedMethod]: (name: PeerName, data: PeerRequest<M>) => Promise<PeerResponse<M>>;
 };
+type Handlers = {
+  [M in Exclude<PeerMethod, NamedMethod>]: (
+    session: Session,
+    data: PeerRequest<M>,
+  ) => Promise<PeerResponse<M>>;
+};
+
+export const createNamedMethods = (ctx: NodeContext): NamedHandlers => ({
+  closeTransport: (name, data) => closePeerTransport(ctx, name, data),
+  rebind: (name) => rebind(ctx, name),
+  resumePeer: (name, data) => resumePeer(ctx, name, data),
+});
 
 /**
  * What a peer may ask of its producer service. What lives on its sending side is here; what lives on its receiving side
@@ -37,7 +53,6 @@ export function createPeerMethods(ctx: NodeContext, flow: ConsumeFlow): Handlers
   };
 }
 
-const notYet = () => new ApiError('unsupported_method', 'not yet');
 const nothing = Promise.resolve({});
 const done = async (work: Promise<unknown>): Promise<Record<string, never>> => {
   await work;
@@ -50,25 +65,16 @@ type TransportMethods =
   | 'createWebRtcTransport'
   | 'connectWebRtcTransport'
   | 'restartIce'
-  | 'closeTransport'
-  | 'rebind'
-  | 'resumePeer'
   | 'createPlainTransport'
   | 'connectPlainTransport';
 
 function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
-  /** The node that a transport is on: this one, or else the peer's consumer service. */
-  const nodeOf = (session: Session, transportId: string): MediaNode =>
-    ctx.registry.transports.has(transportId)
-      ? ctx.nodes.at(ctx.self)
-      : consumerNodeOf(ctx, session);
-  const sideOf = (session: Session, direction: Direction): { node: MediaNode; routerId: string } =>
-    direction === 'producer'
-      ? { node: ctx.nodes.at(ctx.self), routerId: producerRouterOf(ctx, session).id }
-      : {
-          node: consumerNodeOf(ctx, session),
-          routerId: session.binding.consumerRouter.routerId,
-        };
+  /** Where a side's new transports are made. A side that is bound to none is to be bound first, as if its router were gone. */
+  const sideOf = ({ binding }: Session, direction: Direction): RouterAddress => {
+    const side = direction === 'producer' ? binding.producerRouter : binding.consumerRouter;
+    if (!side) throw new ApiError('router_not_found', `the peer has no ${direction} router now`);
+    return side;
+  };
 
   return {
     getRouterRtpCapabilities: (session) =>
@@ -78,50 +84,43 @@ function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
     async createWebRtcTransport(session, { direction, forceTcp }) {
       const { node, routerId } = sideOf(session, direction);
       const peer = session.ref;
-      const made = await node.createWebRtcTransport(routerId, {
+      const made = await ctx.nodes.at(node).createWebRtcTransport(routerId, {
         kind: 'webrtc',
         peer,
         direction,
         forceTcp,
       });
       if (direction === 'producer') return made;
-      const isOther = session.receivingTransportId !== made.transportId;
-      session.receivingTransportId = made.transportId;
+      const isNew = session.addReceiving({ transportId: made.transportId, direction, node });
       // One that is made after the join watches the room like one that was there before.
-      if (isOther && session.joined)
+      if (isNew && session.joined)
         ctx.background('consume the room', () => consumeRoom(ctx, session));
       return made;
     },
-    connectWebRtcTransport: (session, { transportId, dtlsParameters }) =>
-      done(
-        nodeOf(session, transportId).connectTransport(transportId, {
-          ...forPeer(session),
-          dtlsParameters,
-        }),
-      ),
-    restartIce: (session, { transportId }) =>
-      nodeOf(session, transportId).restartIce(transportId, forPeer(session)),
-    closeTransport: () => Promise.reject(notYet()),
-    rebind: () => Promise.reject(notYet()),
-    resumePeer: () => Promise.reject(notYet()),
-    createPlainTransport(session, { direction, comedia, rtcpMux }) {
+    async connectWebRtcTransport(session, { transportId, dtlsParameters }) {
+      const node = await transportNode(ctx, session, transportId);
+      return done(node.connectTransport(transportId, { ...forPeer(session), dtlsParameters }));
+    },
+    restartIce: async (session, { transportId }) =>
+      (await transportNode(ctx, session, transportId)).restartIce(transportId, forPeer(session)),
+    async createPlainTransport(session, { direction, comedia, rtcpMux }) {
       const { node, routerId } = sideOf(session, direction);
       const peer = session.ref;
-      return node.createPlainTransport(routerId, {
+      const made = await ctx.nodes.at(node).createPlainTransport(routerId, {
         kind: 'plain',
         peer,
         direction,
         comedia,
         rtcpMux,
       });
+      if (direction === 'consumer')
+        session.addReceiving({ transportId: made.transportId, direction, node });
+      return made;
     },
-    connectPlainTransport: (session, { transportId, ...address }) =>
-      done(
-        nodeOf(session, transportId).connectTransport(transportId, {
-          ...forPeer(session),
-          ...address,
-        }),
-      ),
+    async connectPlainTransport(session, { transportId, ...address }) {
+      const node = await transportNode(ctx, session, transportId);
+      return done(node.connectTransport(transportId, { ...forPeer(session), ...address }));
+    },
   };
 }
 
@@ -129,16 +128,16 @@ type PublishingMethods =
   'produce' | 'produceData' | 'closeProducer' | 'pauseProducer' | 'resumeProducer';
 
 function publishing(ctx: NodeContext, flow: ConsumeFlow): Pick<Handlers, PublishingMethods> {
-  const producerOf = ({ binding }: Session, producerId: string) =>
-    ctx.registry.producer(producerId, binding.mediaPeerId).source.producer;
+  const node = (session: Session, producerId: string) => producerNode(ctx, session, producerId);
   return {
     produce: (session, data) => producePeer(ctx, flow, session, data),
     produceData: (session, data) => produceDataPeer(ctx, flow, session, data),
-    closeProducer: (session, { producerId }) => done(closeProducer(ctx, session, producerId)),
+    closeProducer: async (session, { producerId }) =>
+      done((await node(session, producerId)).closeProducer(producerId, forPeer(session))),
     pauseProducer: async (session, { producerId }) =>
-      done(askMediasoup('pause', () => producerOf(session, producerId).pause())),
+      done((await node(session, producerId)).pauseProducer(producerId, forPeer(session))),
     resumeProducer: async (session, { producerId }) =>
-      done(askMediasoup('resume', () => producerOf(session, producerId).resume())),
+      done((await node(session, producerId)).resumeProducer(producerId, forPeer(session))),
   };
 }
 
@@ -150,18 +149,40 @@ type WatchingMethods =
   | 'setConsumerPriority';
 
 function watching(ctx: NodeContext): Pick<Handlers, WatchingMethods> {
-  const node = (session: Session): MediaNode => consumerNodeOf(ctx, session);
+  const node = (session: Session, consumerId: string) => consumerNode(ctx, session, consumerId);
+  const onEachNode = async (
+    session: Session,
+    ids: string[],
+    act: (node: MediaNode, consumerIds: string[]) => Promise<unknown>,
+  ): Promise<Record<string, never>> => {
+    const byNode = await consumersByNode(ctx, session, ids);
+    return done(Promise.all([...byNode].map(([at, consumerIds]) => act(at, consumerIds))));
+  };
   return {
-    pauseConsumers: (session, { consumerIds }) =>
-      done(node(session).pauseConsumers({ ...forPeer(session), consumerIds })),
-    resumeConsumers: (session, { consumerIds }) =>
-      done(node(session).resumeConsumers({ ...forPeer(session), consumerIds })),
-    requestConsumerKeyFrame: (session, { consumerId }) =>
-      done(node(session).requestKeyFrame(consumerId, forPeer(session))),
-    setConsumerPreferredLayers: (session, { consumerId, ...layers }) =>
-      done(node(session).setPreferredLayers(consumerId, { ...forPeer(session), ...layers })),
-    setConsumerPriority: (session, { consumerId, priority }) =>
-      done(node(session).setPriority(consumerId, { ...forPeer(session), priority })),
+    pauseConsumers: (session, { consumerIds: all }) =>
+      onEachNode(session, all, (at, consumerIds) =>
+        at.pauseConsumers({ ...forPeer(session), consumerIds }),
+      ),
+    resumeConsumers: (session, { consumerIds: all }) =>
+      onEachNode(session, all, (at, consumerIds) =>
+        at.resumeConsumers({ ...forPeer(session), consumerIds }),
+      ),
+    requestConsumerKeyFrame: async (session, { consumerId }) =>
+      done((await node(session, consumerId)).requestKeyFrame(consumerId, forPeer(session))),
+    setConsumerPreferredLayers: async (session, { consumerId, ...layers }) =>
+      done(
+        (await node(session, consumerId)).setPreferredLayers(consumerId, {
+          ...forPeer(session),
+          ...layers,
+        }),
+      ),
+    setConsumerPriority: async (session, { consumerId, priority }) =>
+      done(
+        (await node(session, consumerId)).setPriority(consumerId, {
+          ...forPeer(session),
+          priority,
+        }),
+      ),
   };
 }
 
@@ -175,16 +196,13 @@ type StatisticsMethods =
 function statistics(ctx: NodeContext): Pick<Handlers, StatisticsMethods> {
   const { registry } = ctx;
   return {
-    getTransportStats: (session, { transportId }) =>
-      (registry.transports.has(transportId)
-        ? ctx.nodes.at(ctx.self)
-        : consumerNodeOf(ctx, session)
-      ).transportStats(transportId, forPeer(session)),
-    getProducerStats: async (session, { producerId }) => ({
-      stats: await askMediasoup('stats', () =>
-        registry.producer(producerId, session.binding.mediaPeerId).source.producer.getStats(),
+    getTransportStats: async (session, { transportId }) =>
+      (await transportNode(ctx, session, transportId)).transportStats(
+        transportId,
+        forPeer(session),
       ),
-    }),
+    getProducerStats: async (session, { producerId }) =>
+      (await producerNode(ctx, session, producerId)).producerStats(producerId, forPeer(session)),
     getDataProducerStats: async (session, { dataProducerId }) => ({
       stats: await askMediasoup('stats', () =>
         registry
@@ -192,10 +210,13 @@ function statistics(ctx: NodeContext): Pick<Handlers, StatisticsMethods> {
           .source.producer.getStats(),
       ),
     }),
-    getConsumerStats: (session, { consumerId }) =>
-      consumerNodeOf(ctx, session).consumerStats(consumerId, forPeer(session)),
-    getDataConsumerStats: (session, { dataConsumerId }) =>
-      consumerNodeOf(ctx, session).dataConsumerStats(dataConsumerId, forPeer(session)),
+    getConsumerStats: async (session, { consumerId }) =>
+      (await consumerNode(ctx, session, consumerId)).consumerStats(consumerId, forPeer(session)),
+    getDataConsumerStats: async (session, { dataConsumerId }) =>
+      (await consumerNode(ctx, session, dataConsumerId)).dataConsumerStats(
+        dataConsumerId,
+        forPeer(session),
+      ),
   };
 }
 

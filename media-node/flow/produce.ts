@@ -1,4 +1,4 @@
-import { ApiError } from '../../common/errors.ts';
+import { ApiError, isApiError } from '../../common/errors.ts';
 import type { PeerRequest, PeerResponse } from '../../common/wire/peer.ts';
 import { tell, type NodeContext } from '../context.ts';
 import type { LiveTransport } from '../mediasoup/objects.ts';
@@ -31,6 +31,7 @@ export async function producePeer(
   session.requireJoined();
   session.requireGrant('publish');
   const transport = sendingTransport(ctx, session, transportId);
+  await requireOwn(ctx, session, request.replaces);
   const { producer, isNew } = await produce(ctx, transport, request);
   if (isNew) offerLater(ctx, flow, session, { producers: [producer], dataProducers: [] });
   return { producerId: producer.id };
@@ -46,6 +47,7 @@ export async function produceDataPeer(
   session.requireJoined();
   session.requireGrant('data');
   const transport = sendingTransport(ctx, session, transportId);
+  await requireOwn(ctx, session, request.replaces);
   const { producer, isNew } = await produceData(ctx, transport, request);
   if (isNew) offerLater(ctx, flow, session, { producers: [], dataProducers: [producer] });
   return { dataProducerId: producer.id };
@@ -58,17 +60,7 @@ function offerLater(ctx: NodeContext, flow: ConsumeFlow, session: Session, offer
   );
 }
 
-/** Closes a producer; what watches it is told by the nodes it is watched from. */
-export async function closeProducer(
-  ctx: NodeContext,
-  session: Session,
-  producerId: string,
-): Promise<void> {
-  ctx.registry.producer(producerId, session.binding.mediaPeerId).source.producer.close();
-  await ctx.rows.settle();
-}
-
-/** Moderation: pauses what the peer publishes of these sources, and tells it so. */
+/** Moderation: pauses what the peer publishes of these sources, on all nodes that it publishes to, and tells it so. */
 export async function mutePeer(
   ctx: NodeContext,
   session: Session,
@@ -77,12 +69,52 @@ export async function mutePeer(
   const { mediaPeerId } = session.binding;
   const muted = [...ctx.registry.producers.values()].filter(
     ({ transport, source }) =>
-      transport.peer.mediaPeerId === mediaPeerId &&
-      (sources.length === 0 || sources.includes(String(source.appData['source']))),
+      transport.peer.mediaPeerId === mediaPeerId && isOfSources(source, sources),
   );
   await Promise.all(muted.map(({ source }) => source.producer.pause()));
-  const producerIds = muted.map(({ id }) => id);
+  const elsewhere = await muteElsewhere(ctx, session, sources);
+  const producerIds = [...muted.map(({ id }) => id), ...elsewhere];
   for (const producerId of producerIds)
     tell(ctx, session.ref, { method: 'producerMuted', data: { producerId } });
   return { producerIds };
+}
+
+const isOfSources = ({ appData }: { appData: Record<string, unknown> }, sources: string[]) =>
+  sources.length === 0 || sources.includes(String(appData['source']));
+
+/** A peer that moves publishes on the node before, too, until it has closed that. */
+async function muteElsewhere(
+  ctx: NodeContext,
+  { binding: { mediaPeerId } }: Session,
+  sources: string[],
+): Promise<string[]> {
+  const producers = await ctx.repository.producersOfPeer(mediaPeerId);
+  const others = producers.filter(
+    (producer) =>
+      producer.owner.instanceId !== ctx.self.instanceId && isOfSources(producer, sources),
+  );
+  await Promise.all(
+    others.map(({ owner, producerId }) =>
+      ctx.nodes.at(owner).pauseProducer(producerId, { mediaPeerId }).catch(ignoreGone),
+    ),
+  );
+  return others.map(({ producerId }) => producerId);
+}
+
+function ignoreGone(error: unknown): void {
+  if (!isApiError(error, 'producer_not_found', 'instance_mismatch')) throw error;
+}
+
+/** Nobody takes the place of another peer's producer in its watchers' eyes. One that is gone is nobody's. */
+async function requireOwn(
+  ctx: NodeContext,
+  { binding }: Session,
+  replaces: string | undefined,
+): Promise<void> {
+  if (replaces === undefined) return;
+  const owner = (await ctx.repository.peersOfProducers([replaces])).get(replaces);
+  if (owner === undefined || owner === binding.mediaPeerId) return;
+  throw new ApiError('invalid_request', 'replaces: not a producer of this peer', {
+    fields: [{ field: 'replaces', message: 'not a producer of this peer' }],
+  });
 }

@@ -1,11 +1,12 @@
 import type { RtpCapabilities } from 'mediasoup/types';
 
 import type { RtpCapabilities as WireRtpCapabilities } from '../../common/wire/rtp.ts';
-import type { ConsumerInfo, DataConsumerInfo } from '../../common/wire/peer.ts';
+import type { CloseReason, ConsumerInfo, DataConsumerInfo } from '../../common/wire/peer.ts';
 import { tell, type NodeContext } from '../context.ts';
 import { makeOn } from './errors.ts';
 import {
   useSource,
+  type DataSource,
   type LiveConsumer,
   type LiveDataConsumer,
   type LiveTransport,
@@ -100,7 +101,9 @@ function watchConsumer(ctx: NodeContext, live: LiveConsumer): void {
   const { consumer, transport } = live;
   const data = { consumerId: live.id };
   const say = (message: Parameters<typeof tell>[2]): void => tell(ctx, transport.peer, message);
-  consumer.on('producerclose', () => say({ method: 'consumerClosed', data }));
+  consumer.on('producerclose', () =>
+    say({ method: 'consumerClosed', data: { ...data, ...reasonOf(live) } }),
+  );
   consumer.on('producerpause', () => say({ method: 'consumerPaused', data }));
   consumer.on('producerresume', () => say({ method: 'consumerResumed', data }));
   consumer.on('score', () => tellScore(ctx, live));
@@ -111,6 +114,12 @@ function watchConsumer(ctx: NodeContext, live: LiveConsumer): void {
     }),
   );
 }
+
+const reasonOf = ({ source }: LiveConsumer | LiveDataConsumer): { reason?: CloseReason } =>
+  source.closeReason ? { reason: source.closeReason } : {};
+
+const replacesOf = ({ replaces }: Source | DataSource): { replaces?: string } =>
+  replaces === undefined ? {} : { replaces };
 
 const scoreOf = ({ consumer, source }: LiveConsumer) =>
   mergeScore(consumer.score, source.originScore, consumer.currentLayers?.spatialLayer);
@@ -136,6 +145,7 @@ export function consumerInfo(live: LiveConsumer): ConsumerInfo {
     producerPaused: consumer.producerPaused,
     consumerScore: scoreOf(live),
     appData: { ...source.appData, peerId: source.peerId },
+    ...replacesOf(source),
   };
 }
 
@@ -177,7 +187,7 @@ async function makeDataConsumer(
     consumer.on('dataproducerclose', () =>
       tell(ctx, transport.peer, {
         method: 'dataConsumerClosed',
-        data: { dataConsumerId: live.id },
+        data: { dataConsumerId: live.id, ...reasonOf(live) },
       }),
     );
     return live;
@@ -201,6 +211,7 @@ export function dataConsumerInfo(live: LiveDataConsumer): DataConsumerInfo {
     label: consumer.label,
     protocol: consumer.protocol,
     appData: { ...source.appData, peerId: source.peerId },
+    ...replacesOf(source),
   };
 }
 

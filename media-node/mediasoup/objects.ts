@@ -12,7 +12,7 @@ import type {
 } from 'mediasoup/types';
 
 import type { NodeRole, PeerRef } from '../../common/wire/media-node.ts';
-import type { Direction } from '../../common/wire/peer.ts';
+import type { CloseReason, Direction } from '../../common/wire/peer.ts';
 
 /**
  * The live mediasoup objects with what the platform knows about them.
@@ -30,6 +30,8 @@ export interface LiveRouter {
   readonly router: Router;
   readonly createdAt: number;
   readonly transports: Map<string, LiveTransport>;
+  /** Sides of peers whose transports have said that they are lost with the router, see {@link sideKey}. */
+  readonly lostSides: Set<string>;
   readonly sources: Map<string, Source>;
   readonly dataSources: Map<string, DataSource>;
   readonly audioLevels?: AudioLevelObserver;
@@ -43,6 +45,10 @@ interface Shared<P> {
   readonly peerId: string;
   readonly mediaPeerId: string;
   readonly appData: Record<string, unknown>;
+  /** The producer of the same peer that this one took the place of. */
+  readonly replaces?: string | undefined;
+  /** Set when it closes without its peer's doing. */
+  closeReason?: CloseReason;
   /** Live and nascent consumers; a pipe lets go of what has none for long. */
   users: number;
   onUsersChange?: () => void;
@@ -61,6 +67,8 @@ export interface LiveTransport {
   readonly direction: Direction;
   readonly transport: WebRtcTransport | PlainTransport;
   readonly createdAt: number;
+  /** Why it closes, from right before: its peer has asked for it, or its connection or router is gone. */
+  ending?: 'Closed' | 'Lost';
   /** The parameters it was connected with, so that a repetition is told from a contradiction. */
   connecting?: { with: string; done: Promise<void> };
   /** What is produced here, or being produced, by what tells one produce call from another. */
@@ -95,6 +103,10 @@ export interface LiveDataConsumer {
   readonly consumer: DataConsumer;
   readonly createdAt: number;
 }
+
+/** One side of a peer. */
+export const sideKey = (mediaPeerId: string, direction: Direction): string =>
+  `${direction} ${mediaPeerId}`;
 
 /** Counts one more user of a source; the result takes it back, once. */
 export function useSource(source: Source | DataSource): () => void {

@@ -55,7 +55,7 @@ export async function produce(
 async function makeProducer(
   ctx: NodeContext,
   transport: LiveTransport,
-  { kind, rtpParameters, paused, appData }: ProduceRequest,
+  { kind, rtpParameters, paused, appData, replaces }: ProduceRequest,
   key: string,
 ): Promise<LiveProducer> {
   const { peer, router } = transport;
@@ -73,11 +73,13 @@ async function makeProducer(
     peerId: peer.peerId,
     mediaPeerId: peer.mediaPeerId,
     appData,
+    replaces,
     users: 0,
     consumers: new Set(),
   };
   const live: LiveProducer = { id: producer.id, transport, source };
   producer.observer.once('close', () => {
+    if (transport.ending === 'Lost') source.closeReason = 'ProducerLost';
     transport.producing.delete(key);
     router.sources.delete(live.id);
     ctx.registry.producers.delete(live.id);
@@ -91,6 +93,7 @@ async function makeProducer(
       routerId: router.id,
       kind,
       appData,
+      replaces: replaces ?? null,
     });
     if (producer.closed) throw new ApiError('transport_not_found', 'the transport was closed');
   } catch (error) {
@@ -104,19 +107,25 @@ async function makeProducer(
 }
 
 function watchProducer(ctx: NodeContext, live: LiveProducer, producer: Producer): void {
-  const { peer, router } = live.transport;
+  const { transport } = live;
+  const { peer, router } = transport;
   producer.on('score', (score) => {
     tell(ctx, peer, { method: 'producerScore', data: { producerId: live.id, score } });
   });
   producer.on('transportclose', () => {
-    // A peer that has left knows, and one whose router is gone comes anew.
+    // A peer that has left or has closed it knows, and one whose router is gone is told of that.
     if (router.router.closed || ctx.registry.isPeerClosed(peer.mediaPeerId)) return;
-    tell(ctx, peer, { method: 'producerClosed', data: { producerId: live.id } });
+    if (transport.ending !== 'Closed') tellProducerClosed(ctx, live);
   });
   if (producer.kind !== 'audio') return;
   for (const observer of [router.audioLevels, router.activeSpeaker])
     // The producer may close meanwhile; then there is nothing to observe.
     observer?.addProducer({ producerId: producer.id }).catch(() => undefined);
+}
+
+/** Tells the peer that its producer is gone without its doing. */
+export function tellProducerClosed(ctx: NodeContext, live: LiveProducer): void {
+  tell(ctx, live.transport.peer, { method: 'producerClosed', data: { producerId: live.id } });
 }
 
 /** The same for data. */
@@ -135,7 +144,7 @@ export async function produceData(
 async function makeDataProducer(
   ctx: NodeContext,
   transport: LiveTransport,
-  { sctpStreamParameters, label, protocol, appData }: ProduceDataRequest,
+  { sctpStreamParameters, label, protocol, appData, replaces }: ProduceDataRequest,
   key: string,
 ): Promise<LiveDataProducer> {
   const { peer, router } = transport;
@@ -152,10 +161,12 @@ async function makeDataProducer(
     peerId: peer.peerId,
     mediaPeerId: peer.mediaPeerId,
     appData,
+    replaces,
     users: 0,
   };
   const live: LiveDataProducer = { id: producer.id, transport, source };
   producer.observer.once('close', () => {
+    if (transport.ending === 'Lost') source.closeReason = 'ProducerLost';
     transport.producingData.delete(key);
     router.dataSources.delete(live.id);
     ctx.registry.dataProducers.delete(live.id);
@@ -170,6 +181,7 @@ async function makeDataProducer(
       label,
       protocol,
       appData,
+      replaces: replaces ?? null,
     });
     if (producer.closed) throw new ApiError('transport_not_found', 'the transport was closed');
   } catch (error) {

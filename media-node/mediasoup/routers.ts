@@ -7,7 +7,7 @@ import type { putRouterRequest, putRouterResponse } from '../../common/wire/medi
 import type { NodeContext } from '../context.ts';
 import { observeVolumes } from '../notifications/volumes.ts';
 import { askMediasoup } from './errors.ts';
-import type { LiveRouter } from './objects.ts';
+import { sideKey, type LiveRouter } from './objects.ts';
 
 type PutRequest = z.output<typeof putRouterRequest>;
 type PutResponse = z.output<typeof putRouterResponse>;
@@ -87,6 +87,7 @@ export class Routers {
       router,
       createdAt: Date.now(),
       transports: new Map(),
+      lostSides: new Set(),
       sources: new Map(),
       dataSources: new Map(),
     };
@@ -148,26 +149,33 @@ export class Routers {
   async #close(routers: LiveRouter[], ids: string[]): Promise<void> {
     for (const { router } of routers) router.close();
     await this.#ctx.rows.settle();
-    await this.#reportAndDelete(ids);
+    await this.#reportAndDelete(ids, lostSides(routers));
   }
 
   #closed(live: LiveRouter): void {
     const { registry, background } = this.#ctx;
     if (registry.routers.get(live.id) !== live) return;
     registry.routers.delete(live.id);
-    background('routers: remove a closed one', () => this.#reportAndDelete([live.id]));
+    background('routers: remove a closed one', () =>
+      this.#reportAndDelete([live.id], lostSides([live])),
+    );
   }
 
   /**
-   * The peers that were bound to the routers are lost with them, also those that have no transport there yet. The
-   * transports have said so for themselves.
+   * The peers that were bound to the routers lose that side with them, also those that have no transport there yet.
+   *
+   * @param reported sides whose transports have said so for themselves
    */
-  async #reportAndDelete(routerIds: string[]): Promise<void> {
+  async #reportAndDelete(routerIds: string[], reported: ReadonlySet<string>): Promise<void> {
     const { repository, outbox, self, registry } = this.#ctx;
-    for (const { mediaPeerId, replicaUrl } of await repository.peersOfRouters(routerIds))
-      if (!registry.isPeerClosed(mediaPeerId))
-        outbox.reportLost(replicaUrl, mediaPeerId, 'router_closed');
+    const bound = await repository.peersOfRouters(routerIds);
+    for (const { mediaPeerId, replicaUrl, direction } of bound)
+      if (!registry.isPeerClosed(mediaPeerId) && !reported.has(sideKey(mediaPeerId, direction)))
+        outbox.reportLost(replicaUrl, { mediaPeerId, reason: 'router_closed', direction });
     const free = routerIds.filter((id) => !registry.routers.has(id));
     await repository.deleteRouters(self.instanceId, free);
   }
 }
+
+const lostSides = (routers: LiveRouter[]): Set<string> =>
+  new Set(routers.flatMap((live) => [...live.lostSides]));

@@ -15,7 +15,7 @@ import type {
 import type { PeerResponse } from '../../common/wire/peer.ts';
 import type { NodeContext } from '../context.ts';
 import { askMediasoup } from './errors.ts';
-import type { LiveRouter, LiveTransport } from './objects.ts';
+import { sideKey, type LiveRouter, type LiveTransport } from './objects.ts';
 
 type ConnectRequest = z.output<typeof connectTransportRequest>;
 type CreateRequest = z.output<typeof createTransportRequest>;
@@ -27,8 +27,8 @@ const isWebRtc = (transport: WebRtcTransport | PlainTransport): transport is Web
 
 /**
  * Creates a peer's transport on a router of this node and records it. A browser transport that is not yet used is given
- * again, so that a repeated call makes no second one. A peer has one receiving browser transport: a connected one is
- * replaced.
+ * again, so that a repeated call makes no second one. A peer has one receiving browser transport on a router: a connected
+ * one is replaced. One on another router stays: the peer moves, and closes it when the new one works.
  *
  * @throws {ApiError} `router_not_found`, `peer_not_found`, `node_draining`, `too_many_transports`, `store_unavailable`
  */
@@ -79,16 +79,17 @@ function reusable(
   if (request.kind !== 'webrtc') return undefined;
   const existing = ctx.registry
     .transportsOf(request.peer.mediaPeerId)
-    .filter(({ direction, transport }) => direction === request.direction && isWebRtc(transport));
+    .filter(
+      (live) =>
+        live.router === router && live.direction === request.direction && isWebRtc(live.transport),
+    );
   const again = existing.find(
     (live) =>
-      live.router === router &&
       live.connecting === undefined &&
       live.producing.size + live.producingData.size === 0 &&
       live.transport.appData['forceTcp'] === request.forceTcp,
   );
-  if (!again && request.direction === 'consumer')
-    for (const { transport } of existing) transport.close();
+  if (!again && request.direction === 'consumer') for (const live of existing) end(live);
   return again;
 }
 
@@ -162,7 +163,7 @@ async function keep(
   const live: LiveTransport = {
     id: transport.id,
     router,
-    peer,
+    peer: { ...peer },
     direction,
     transport,
     createdAt: Date.now(),
@@ -196,13 +197,47 @@ async function keep(
   }
 }
 
-/** A browser whose ICE or DTLS is over for good is gone; its replica closes the socket, so that it comes anew. */
-function watchConnection(ctx: NodeContext, { peer, transport }: LiveTransport): void {
-  const lost = (reason: string): void => {
-    if (!ctx.registry.isPeerClosed(peer.mediaPeerId))
-      ctx.outbox.reportLost(peer.replicaUrl, peer.mediaPeerId, reason);
+/** Tells the peer's replica that a transport is lost. */
+export function reportLost(
+  { outbox }: NodeContext,
+  { id, peer, direction }: LiveTransport,
+  reason: string,
+): void {
+  const { mediaPeerId, replicaUrl } = peer;
+  outbox.reportLost(replicaUrl, { mediaPeerId, reason, transportId: id, direction });
+}
+
+/**
+ * Closes a transport that is of no use any more, unless it closes already, and says so. The peer's others stay.
+ *
+ * @param ending whether what it carried counts as lost, or as closed by the peer
+ */
+export function loseTransport(
+  ctx: NodeContext,
+  live: LiveTransport,
+  reason: string,
+  ending: 'Closed' | 'Lost' = 'Lost',
+): void {
+  if (live.ending) return;
+  live.ending = ending;
+  if (!ctx.registry.isPeerClosed(live.peer.mediaPeerId)) reportLost(ctx, live, reason);
+  live.transport.close();
+}
+
+/** Closes a transport as its peer wants it. */
+function end(live: LiveTransport): void {
+  live.ending ??= 'Closed';
+  live.transport.close();
+}
+
+/** One whose ICE or DTLS is over for good is lost: its peer's replica has it replaced, or has the client come anew. */
+function watchConnection(ctx: NodeContext, live: LiveTransport): void {
+  const { peer, transport, direction, router } = live;
+  const lost = (reason: string): void => loseTransport(ctx, live, reason);
+  const routerGone = (): void => {
+    router.lostSides.add(sideKey(peer.mediaPeerId, direction));
+    lost('router_closed');
   };
-  const routerGone = (): void => lost('router_closed');
   if (!isWebRtc(transport)) {
     transport.on('routerclose', routerGone);
     return;
@@ -212,7 +247,9 @@ function watchConnection(ctx: NodeContext, { peer, transport }: LiveTransport): 
     if (state === 'disconnected') lost('ice_disconnected');
   });
   transport.on('dtlsstatechange', (state) => {
-    if (state === 'failed' || state === 'closed') lost(`dtls_${state}`);
+    if (state === 'failed') lost('dtls_failed');
+    // The client has closed its end.
+    else if (state === 'closed') loseTransport(ctx, live, 'dtls_closed', 'Closed');
   });
 }
 
@@ -311,8 +348,15 @@ export async function restartIce(
   return { iceParameters: await askMediasoup('restartIce', () => transport.restartIce()) };
 }
 
-/** Closes a transport with all that is on it. One that is gone is no error. */
+/**
+ * Closes a transport with all that is on it. One that is gone is no error.
+ *
+ * @param mediaPeerId whose it must be; absent: the platform's own business
+ * @throws {ApiError} `transport_not_found` for another peer's
+ */
 export function closeTransport(ctx: NodeContext, transportId: string, mediaPeerId?: string): void {
-  if (ctx.registry.transports.has(transportId))
-    ctx.registry.transport(transportId, mediaPeerId).transport.close();
+  if (!ctx.registry.transports.has(transportId)) return;
+  const live = ctx.registry.transport(transportId, mediaPeerId);
+  end(live);
+  ctx.sessions.leaveBehind(live.peer.mediaPeerId);
 }

@@ -12,12 +12,23 @@ import {
 } from '../mediasoup/consumers.ts';
 import { askMediasoup } from '../mediasoup/errors.ts';
 import type { LiveConsumer, LiveTransport } from '../mediasoup/objects.ts';
-import { connectTransport, createTransport, restartIce } from '../mediasoup/transports.ts';
+import { putPeer } from '../mediasoup/peers.ts';
+import {
+  closeTransport,
+  connectTransport,
+  createTransport,
+  restartIce,
+} from '../mediasoup/transports.ts';
 import type { MediaNode } from './nodes.ts';
 
 /** This node: what the routes call, and what the flow calls where both sides are here. */
 export function localNode(ctx: NodeContext, flow: ConsumeFlow): MediaNode {
-  return { ...flowSteps(ctx, flow), ...pipeUpkeep(ctx), ...receivingSide(ctx) };
+  return {
+    ...flowSteps(ctx, flow),
+    ...pipeUpkeep(ctx),
+    ...peersAndProducers(ctx),
+    ...receivingSide(ctx),
+  };
 }
 
 type FlowSteps = Pick<
@@ -119,7 +130,49 @@ function pipeUpkeep(ctx: NodeContext): Pick<MediaNode, 'pipeState' | 'pipeDemand
   };
 }
 
-type ReceivingSide = Omit<MediaNode, keyof FlowSteps | 'pipeState' | 'pipeDemand' | 'pipeRelease'>;
+type PeersAndProducers = Pick<
+  MediaNode,
+  | 'putPeer'
+  | 'closeTransport'
+  | 'closeProducer'
+  | 'pauseProducer'
+  | 'resumeProducer'
+  | 'producerStats'
+>;
+
+function peersAndProducers(ctx: NodeContext): PeersAndProducers {
+  const { registry, rows } = ctx;
+  const producerOf = (id: string, mediaPeerId: string | undefined) =>
+    registry.producer(id, mediaPeerId).source.producer;
+  return {
+    putPeer: (mediaPeerId, body) => putPeer(ctx, mediaPeerId, body),
+    closeTransport: async (transportId, { mediaPeerId }) => {
+      closeTransport(ctx, transportId, mediaPeerId);
+      await rows.settle();
+    },
+    closeProducer: async (id, { mediaPeerId }) => {
+      if (registry.producers.has(id)) producerOf(id, mediaPeerId).close();
+      await rows.settle();
+    },
+    pauseProducer: async (id, { mediaPeerId }) => {
+      const producer = producerOf(id, mediaPeerId);
+      await askMediasoup('pause', () => producer.pause());
+    },
+    resumeProducer: async (id, { mediaPeerId }) => {
+      const producer = producerOf(id, mediaPeerId);
+      await askMediasoup('resume', () => producer.resume());
+    },
+    producerStats: async (id, { mediaPeerId }) => {
+      const producer = producerOf(id, mediaPeerId);
+      return { stats: await askMediasoup('stats', () => producer.getStats()) };
+    },
+  };
+}
+
+type ReceivingSide = Omit<
+  MediaNode,
+  keyof FlowSteps | keyof PeersAndProducers | 'pipeState' | 'pipeDemand' | 'pipeRelease'
+>;
 
 function receivingSide(ctx: NodeContext): ReceivingSide {
   const { registry } = ctx;

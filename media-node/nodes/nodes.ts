@@ -62,6 +62,17 @@ export interface MediaNode {
   pipeDemand(transportId: string, body: Out<typeof wire.pipeDemandRequest>): Promise<unknown>;
   pipeRelease(transportId: string, body: Out<typeof wire.pipeReleaseRequest>): Promise<unknown>;
 
+  // A peer that moves, or comes back.
+  putPeer(
+    mediaPeerId: string,
+    body: Out<typeof wire.putPeerRequest>,
+  ): Promise<Out<typeof wire.putPeerResponse>>;
+  closeTransport(transportId: string, body: For): Promise<unknown>;
+  closeProducer(producerId: string, body: For): Promise<unknown>;
+  pauseProducer(producerId: string, body: For): Promise<unknown>;
+  resumeProducer(producerId: string, body: For): Promise<unknown>;
+  producerStats(producerId: string, body: For): Promise<Stats>;
+
   // A peer's receiving side, which its producer service relays to.
   createWebRtcTransport(
     routerId: string,

@@ -15,6 +15,8 @@ export function remoteNode(client: MediaNodeClient, url: string): MediaNode {
     body: unknown,
     response: T,
   ) => client.object<T>(url, { method: 'POST', route, params, body, response });
+  const remove = (route: string, params: Record<string, string>, body: unknown) =>
+    client.object(url, { method: 'DELETE', route, params, body, response: nothing });
 
   return {
     consume: (id, body) => client.consume(url, id, body),
@@ -30,6 +32,16 @@ export function remoteNode(client: MediaNodeClient, url: string): MediaNode {
     pipeState: (id, body) => client.pipeState(url, id, body),
     pipeDemand: (id, body) => client.pipeDemand(url, id, body),
     pipeRelease: (id, body) => client.pipeRelease(url, id, body),
+    putPeer: (id, body) => client.putPeer(url, id, body),
+    closeTransport: (transportId, body) =>
+      remove('/transports/:transportId', { transportId }, body),
+    closeProducer: (producerId, body) => remove('/producers/:producerId', { producerId }, body),
+    pauseProducer: (producerId, body) =>
+      object('/producers/:producerId/pause', { producerId }, body, nothing),
+    resumeProducer: (producerId, body) =>
+      object('/producers/:producerId/resume', { producerId }, body, nothing),
+    producerStats: (producerId, body) =>
+      object('/producers/:producerId/stats', { producerId }, body, stats),
     createWebRtcTransport: (id, body) => client.createWebRtcTransport(url, id, body),
     createPlainTransport: (id, body) => client.createPlainTransport(url, id, body),
     connectTransport: (transportId, body) =>

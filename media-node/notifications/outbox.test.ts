@@ -52,7 +52,7 @@ describe('Outbox', () => {
   it('sends what gathers as one batch, in order', async () => {
     const { outbox, posts } = makeOutbox();
     for (const name of ['a', 'b', 'c']) outbox.send(url, to, closed(name));
-    outbox.reportLost(url, randomUUID(), 'ice_disconnected');
+    outbox.reportLost(url, { mediaPeerId: randomUUID(), reason: 'ice_disconnected' });
     await outbox.flush();
     expect(posts).toHaveLength(1);
     expect(peersOf(posts[0])).toEqual(['a', 'b', 'c']);
@@ -113,7 +113,7 @@ describe('Outbox', () => {
   it('gives up on a replica that never hears who is lost', async () => {
     const failures = Array.from({ length: 1_000 }, () => new ApiError('node_unavailable', 'away'));
     const { outbox, dropped } = makeOutbox(failures, { lostMaxAgeMs: 5 });
-    outbox.reportLost(url, randomUUID(), 'ice_disconnected');
+    outbox.reportLost(url, { mediaPeerId: randomUUID(), reason: 'ice_disconnected' });
     await outbox.flush();
     expect(dropped()).toBe(1);
   });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { withRequestId } from '../../common/service/logger.ts';
 import type { PeerMessage } from '../../common/wire/peer.ts';
 import type { MessageTarget, RouterVolumes } from '../../common/wire/signaling.ts';
-import { ReplicaQueue, type OutboxDeps } from './replica-queue.ts';
+import { ReplicaQueue, type LostPeer, type OutboxDeps } from './replica-queue.ts';
 
 /**
  * What this node has to tell clients: one queue for each signaling replica, with one request in flight, so that the
@@ -37,8 +37,8 @@ export class Outbox {
     this.#add(replicaUrl, (queue) => queue.addVolumes(volumes));
   }
 
-  reportLost(replicaUrl: string, mediaPeerId: string, reason: string): void {
-    this.#add(replicaUrl, (queue) => queue.add({ kind: 'lost', value: { mediaPeerId, reason } }));
+  reportLost(replicaUrl: string, lost: LostPeer): void {
+    this.#add(replicaUrl, (queue) => queue.add({ kind: 'lost', value: lost }));
   }
 
   /** Messages that wait, over all replicas. */

@@ -4,16 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isApiError, messageOf } from '../../common/errors.ts';
 import { currentRequestId, withRequestId, type Logger } from '../../common/service/logger.ts';
 import type {
+  MessageBatch,
   MessageBatchInput,
   RoutedMessage,
   RouterVolumes,
 } from '../../common/wire/signaling.ts';
 import type { MediaNodeConfig } from '../config.ts';
 
+/** A connection that has lost one of its transports, one of its sides, or all. */
+export type LostPeer = MessageBatch['lostPeers'][number];
 type Content =
   | { kind: 'message'; value: RoutedMessage }
   | { kind: 'volumes'; value: RouterVolumes }
-  | { kind: 'lost'; value: { mediaPeerId: string; reason: string } };
+  | { kind: 'lost'; value: LostPeer };
 /** `requestId`: of the request that this comes from. */
 type Item = Content & { at: number; requestId: string | undefined };
 
@@ -33,7 +36,7 @@ export class ReplicaQueue {
   readonly #url: string;
   readonly #stop: AbortSignal;
   readonly #items: Item[] = [];
-  /** Lost connections that wait. */
+  /** Losses that wait. */
   readonly #lost = new Set<string>();
   #overflowed = false;
 
@@ -50,8 +53,9 @@ export class ReplicaQueue {
   add(content: Content): void {
     const item = { ...content, at: Date.now(), requestId: currentRequestId() };
     if (item.kind === 'lost') {
-      if (this.#lost.has(item.value.mediaPeerId)) return;
-      this.#lost.add(item.value.mediaPeerId);
+      const key = lossKey(item.value);
+      if (this.#lost.has(key)) return;
+      this.#lost.add(key);
     } else if (this.#items.length >= this.#deps.config.maxQueue) {
       const why = 'too many messages wait';
       // Once is enough in the log.
@@ -90,7 +94,7 @@ export class ReplicaQueue {
       count++;
     }
     const taken = this.#items.splice(0, count);
-    for (const item of taken) if (item.kind === 'lost') this.#lost.delete(item.value.mediaPeerId);
+    for (const item of taken) if (item.kind === 'lost') this.#lost.delete(lossKey(item.value));
     return taken;
   }
 
@@ -145,6 +149,9 @@ export class ReplicaQueue {
           this.add({ kind: 'lost', value: { mediaPeerId, reason: 'messages_dropped' } });
   }
 }
+
+const lossKey = ({ mediaPeerId, direction, transportId }: LostPeer): string =>
+  [mediaPeerId, direction, transportId].join(' ');
 
 const isRefused = (error: unknown): boolean =>
   isApiError(error, 'payload_too_large', 'invalid_request');

@@ -19,6 +19,7 @@ import { tellScore } from '../mediasoup/consumers.ts';
 import { makeOn } from '../mediasoup/errors.ts';
 import type { DataSource, LiveRouter, Source } from '../mediasoup/objects.ts';
 import type { MediaNode } from '../nodes/nodes.ts';
+import { savePipe } from './endpoint.ts';
 import { OriginStates } from './origin-states.ts';
 import { PipedSet } from './piped-set.ts';
 import { farEndGone } from './state-sender.ts';
@@ -98,13 +99,25 @@ export class DestinationPipe {
   }
 
   /** Resolves once it is done. */
-  async applyState({ sequence, producers, closedDataProducerIds }: State): Promise<void> {
+  async applyState({
+    sequence,
+    producers,
+    closedDataProducerIds,
+    lostDataProducerIds,
+    pipeClosed,
+  }: State): Promise<void> {
     this.#heardAt = Date.now();
+    if (pipeClosed) {
+      this.close();
+      return;
+    }
     for (const { producerId, ...state } of producers)
       this.#states.learn(producerId, sequence, { ...state, score: state.score as ProducerScore[] });
     for (const id of closedDataProducerIds) {
       if (this.#data.isBringing(id)) this.#closedData.add(id);
-      this.#data.get(id)?.producer.close();
+      const source = this.#data.get(id);
+      if (source && lostDataProducerIds.includes(id)) source.closeReason = 'ProducerLost';
+      source?.producer.close();
     }
     for (const { producerId } of producers) await this.#states.applied(producerId);
   }
@@ -135,8 +148,15 @@ export class DestinationPipe {
       this.#heardAt = Date.now();
     } catch (error) {
       const silentMs = Date.now() - this.#heardAt;
-      if (farEndGone(error) || silentMs > this.#ctx.config.pipes.lostAfterMs) this.close();
+      const isLost = farEndGone(error) || silentMs > this.#ctx.config.pipes.lostAfterMs;
+      if (isLost || (await this.#sourceUnregistered())) this.close();
     }
+  }
+
+  /** Records this end. @throws {ApiError} `router_not_found` when one of the routers has no row; `store_unavailable` */
+  save(): Promise<void> {
+    const { id, router, source } = this;
+    return savePipe(this.#ctx, 'destination', { id, router, remote: source });
   }
 
   /** Closes both ends; what goes through the pipe is closed with it. */
@@ -151,6 +171,15 @@ export class DestinationPipe {
 
   #sourceNode(): MediaNode {
     return this.#ctx.nodes.at(this.source.node);
+  }
+
+  /** The row of a node that is gone goes soon. While the store is away, nobody knows. */
+  async #sourceUnregistered(): Promise<boolean> {
+    const { instanceId } = this.source.node;
+    const registered = await this.#ctx.repository
+      .registeredOf([instanceId])
+      .catch(() => new Set([instanceId]));
+    return !registered.has(instanceId);
   }
 
   #isEmpty(): boolean {
@@ -244,7 +273,7 @@ export class DestinationPipe {
   }
 
   async #produce(answer: Answer, stateSequence: number): Promise<void> {
-    const { producerId: id, kind, paused, peerId, mediaPeerId, appData } = answer;
+    const { producerId: id, kind, paused, peerId, mediaPeerId, appData, replaces } = answer;
     const producer = await makeOn(this.transport, 'pipe', () =>
       this.transport.produce({
         kind,
@@ -259,22 +288,27 @@ export class DestinationPipe {
       peerId,
       mediaPeerId,
       appData,
+      replaces,
       users: 0,
       consumers: new Set(),
       originScore: score,
     };
     this.#media.add(source);
+    // With the pipe, not by its peer.
+    producer.on('transportclose', () => {
+      source.closeReason = 'ProducerLost';
+    });
     producer.observer.once('close', () => {
       this.#media.remove(id);
       this.#states.forget(id);
       this.#usedAt = Date.now();
     });
-    this.#states.learn(id, stateSequence, { closed: false, paused, score });
+    this.#states.learn(id, stateSequence, { closed: false, lost: false, paused, score });
     await this.#states.apply(id);
   }
 
   async #produceData(answer: DataAnswer): Promise<void> {
-    const { dataProducerId: id, label, protocol, peerId, mediaPeerId, appData } = answer;
+    const { dataProducerId: id, label, protocol, peerId, mediaPeerId, appData, replaces } = answer;
     const producer = await makeOn(this.transport, 'pipe', () =>
       this.transport.produceData({
         sctpStreamParameters: answer.sctpStreamParameters as SctpStreamParameters,
@@ -282,7 +316,11 @@ export class DestinationPipe {
         protocol,
       }),
     );
-    this.#data.add({ id, producer, peerId, mediaPeerId, appData, users: 0 });
+    const source: DataSource = { id, producer, peerId, mediaPeerId, appData, replaces, users: 0 };
+    this.#data.add(source);
+    producer.on('transportclose', () => {
+      source.closeReason = 'ProducerLost';
+    });
     producer.observer.once('close', () => {
       this.#data.remove(id);
       this.#usedAt = Date.now();

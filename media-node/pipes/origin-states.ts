@@ -6,6 +6,8 @@ import type { PipedSet } from './piped-set.ts';
 /** What the origin says of a producer. */
 interface OriginState {
   closed: boolean;
+  /** With `closed`: not by its peer. */
+  lost: boolean;
   paused: boolean;
   score: ProducerScore[];
 }
@@ -57,8 +59,10 @@ export class OriginStates {
       if (!source || !newest) return;
       const { producer } = source;
       // A producer that is closed meanwhile needs nothing any more.
-      if (newest.closed) producer.close();
-      else if (newest.paused && !producer.paused) await producer.pause().catch(() => undefined);
+      if (newest.closed) {
+        if (newest.lost) source.closeReason = 'ProducerLost';
+        producer.close();
+      } else if (newest.paused && !producer.paused) await producer.pause().catch(() => undefined);
       else if (!newest.paused && producer.paused) await producer.resume().catch(() => undefined);
       if (JSON.stringify(source.originScore) === JSON.stringify(newest.score)) return;
       source.originScore = newest.score;

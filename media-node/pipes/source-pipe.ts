@@ -11,6 +11,7 @@ import type {
 import type { NodeContext } from '../context.ts';
 import { makeOn } from '../mediasoup/errors.ts';
 import type { LiveDataProducer, LiveProducer, LiveRouter } from '../mediasoup/objects.ts';
+import { savePipe } from './endpoint.ts';
 import { StateSender } from './state-sender.ts';
 
 /** Something that goes into the pipe, with the newest of the destination's calls that asked for it. */
@@ -40,6 +41,8 @@ export class SourcePipe {
   readonly #state: StateSender;
   readonly #ctx: NodeContext;
   #heardAt = Date.now();
+  /** Closed as the destination wants it, or since it is gone. */
+  #destinationKnows = false;
 
   constructor(ctx: NodeContext, parts: SourcePipeParts) {
     this.#ctx = ctx;
@@ -52,7 +55,7 @@ export class SourcePipe {
       maxRetryMs: ctx.config.pipes.stateMaxRetryMs,
       send: (state) =>
         ctx.nodes.at(this.destination.node).pipeState(this.destinationTransportId, state),
-      onGone: () => this.close(),
+      onGone: () => this.#closeKnown(),
     });
     this.transport.observer.once('close', () => this.#state.close());
   }
@@ -119,7 +122,7 @@ export class SourcePipe {
   }: Release): Promise<void> {
     this.#heardAt = Date.now();
     if (closeTransport) {
-      this.close();
+      this.#closeKnown();
       return;
     }
     await letGo(this.#media, sequence, (id) => producerIds.includes(id));
@@ -135,8 +138,34 @@ export class SourcePipe {
     await letGo(this.#data, sequence, (id) => !data.has(id));
   }
 
+  /** Records this end. @throws {ApiError} `router_not_found` when one of the routers has no row; `store_unavailable` */
+  save(): Promise<void> {
+    const { id, router, destination } = this;
+    return savePipe(this.#ctx, 'source', { id, router, remote: destination });
+  }
+
   close(): void {
     this.transport.close();
+  }
+
+  /** Tells the destination that this end is closed, unless it knows. It finds out by itself when it can't be told. */
+  async tellClosed(): Promise<void> {
+    if (this.#destinationKnows) return;
+    await this.#ctx.nodes
+      .at(this.destination.node)
+      .pipeState(this.destinationTransportId, {
+        sequence: this.#state.sequence + 1,
+        producers: [],
+        closedDataProducerIds: [],
+        lostDataProducerIds: [],
+        pipeClosed: true,
+      })
+      .catch(() => undefined);
+  }
+
+  #closeKnown(): void {
+    this.#destinationKnows = true;
+    this.close();
   }
 
   async #pipe(live: LiveProducer): Promise<Consumer | undefined> {
@@ -149,6 +178,7 @@ export class SourcePipe {
       this.#state.producerChanged({
         producerId: live.id,
         closed: producer.closed,
+        lost: live.source.closeReason === 'ProducerLost',
         paused: producer.paused,
         score: producer.score,
       });
@@ -176,7 +206,8 @@ export class SourcePipe {
     const consumer = await makeOn(this.transport, 'pipe', () =>
       this.transport.consumeData({ dataProducerId: producer.id }),
     );
-    const tell = (): void => this.#state.dataProducerClosed(live.id);
+    const tell = (): void =>
+      this.#state.dataProducerClosed(live.id, live.source.closeReason === 'ProducerLost');
     producer.observer.on('close', tell);
     consumer.observer.once('close', () => {
       this.#data.delete(live.id);
@@ -241,6 +272,7 @@ const answerOf = ({ live, consumer }: { live: LiveProducer; consumer: Consumer }
   peerId: live.source.peerId,
   mediaPeerId: live.source.mediaPeerId,
   appData: live.source.appData,
+  replaces: live.source.replaces,
 });
 
 const dataAnswerOf = ({ live, consumer }: { live: LiveDataProducer; consumer: DataConsumer }) => ({
@@ -251,4 +283,5 @@ const dataAnswerOf = ({ live, consumer }: { live: LiveDataProducer; consumer: Da
   peerId: live.source.peerId,
   mediaPeerId: live.source.mediaPeerId,
   appData: live.source.appData,
+  replaces: live.source.replaces,
 });

@@ -11,6 +11,9 @@ import type { LiveRouter } from '../mediasoup/objects.ts';
 import { connectPipe, createPipeTransport, endpointOf, savePipe } from './endpoint.ts';
 import { SourcePipe } from './source-pipe.ts';
 
+/** So many in a row make a destination suspect. */
+const missedDemands = 3;
+
 type SourceRequest = z.output<typeof sourcePipeRequest>;
 
 /** The source ends of this node's pipes. One for each destination end, however often it is asked for. */
@@ -64,10 +67,19 @@ export class SourcePipes {
     await pipe?.release(request);
   }
 
-  /** Closes the ends whose destination has been silent for too long. */
-  sweep(): void {
-    for (const pipe of this.#pipes.values())
-      if (pipe.silentMs > this.#ctx.config.pipes.lostAfterMs) pipe.close();
+  /**
+   * Closes the ends whose destination has been silent for too long, at once where its node has no row any more.
+   *
+   * @throws {ApiError} `store_unavailable`
+   */
+  async sweep(): Promise<void> {
+    const { demandIntervalMs, lostAfterMs } = this.#ctx.config.pipes;
+    const silent = this.all.filter(({ silentMs }) => silentMs > missedDemands * demandIntervalMs);
+    if (silent.length === 0) return;
+    for (const pipe of silent) if (pipe.silentMs > lostAfterMs) pipe.close();
+    const instances = silent.map(({ destination }) => destination.node.instanceId);
+    const registered = await this.#ctx.repository.registeredOf(instances);
+    for (const pipe of silent) if (!registered.has(pipe.destination.node.instanceId)) pipe.close();
   }
 
   #byDestination(id: string): SourcePipe | undefined {
@@ -93,6 +105,7 @@ export class SourcePipes {
     transport.observer.once('close', () => {
       this.#pipes.delete(pipe.id);
       this.#ctx.rows.forget('media_pipe_transport', pipe.id);
+      this.#ctx.background('pipes: tell the destination end', () => pipe.tellClosed());
     });
     return pipe;
   }

@@ -28,7 +28,8 @@ export const farEndGone = (error: unknown): boolean =>
 export class StateSender {
   readonly #deps: StateSenderDeps;
   readonly #producers = new Map<string, ProducerState>();
-  readonly #closedData = new Set<string>();
+  /** By id, whether it was lost. */
+  readonly #closedData = new Map<string, boolean>();
   readonly #stop = new AbortController();
   #sequence = 0;
   #running = false;
@@ -47,8 +48,8 @@ export class StateSender {
     this.#start();
   }
 
-  dataProducerClosed(id: string): void {
-    this.#closedData.add(id);
+  dataProducerClosed(id: string, lost: boolean): void {
+    this.#closedData.set(id, lost);
     this.#start();
   }
 
@@ -70,14 +71,16 @@ export class StateSender {
     let pause = this.#deps.retryMs;
     while (!stopped() && this.#producers.size + this.#closedData.size > 0) {
       const producers = new Map(this.#producers);
-      const closedData = new Set(this.#closedData);
+      const closedData = new Map(this.#closedData);
       this.#producers.clear();
       this.#closedData.clear();
       try {
         await this.#deps.send({
           sequence: ++this.#sequence,
           producers: [...producers.values()],
-          closedDataProducerIds: [...closedData],
+          closedDataProducerIds: [...closedData.keys()],
+          lostDataProducerIds: [...closedData].flatMap(([id, lost]) => (lost ? [id] : [])),
+          pipeClosed: false,
         });
         pause = this.#deps.retryMs;
       } catch (error) {
@@ -89,7 +92,7 @@ export class StateSender {
         // What has changed since is newer than what failed.
         for (const [id, state] of producers)
           if (!this.#producers.has(id)) this.#producers.set(id, state);
-        for (const id of closedData) this.#closedData.add(id);
+        for (const [id, lost] of closedData) this.#closedData.set(id, lost);
         await sleep(pause, undefined, { signal }).catch(() => undefined);
         pause = Math.min(pause * 2, this.#deps.maxRetryMs);
       }

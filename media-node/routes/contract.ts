@@ -65,6 +65,13 @@ const administration = {
     body: wire.announcedAddressRequest,
     response: wire.announcedAddressResponse,
   },
+  putPeer: {
+    method: 'PUT',
+    path: '/peers/:mediaPeerId',
+    summary: 'Sends a connection’s messages to another replica, and tells what the node has of it',
+    body: wire.putPeerRequest,
+    response: wire.putPeerResponse,
+  },
   deletePeer: {
     method: 'DELETE',
     path: '/peers/:mediaPeerId',
@@ -180,6 +187,8 @@ const statistics = (path: string, of: string) =>
   }) as const;
 const removal = (path: string, what: string) =>
   ({ method: 'DELETE', path, summary: `Closes ${what}`, response: nothing }) as const;
+const peersRemoval = (path: string, what: string) =>
+  ({ ...removal(path, what), body: wire.objectRequest }) as const;
 
 /** Single live objects. */
 const objects = {
@@ -219,11 +228,11 @@ const objects = {
     response: producedData.response,
   },
   transportStats: statistics('/transports/:transportId/stats', 'a transport'),
-  deleteTransport: removal('/transports/:transportId', 'a transport with all that is on it'),
+  deleteTransport: peersRemoval('/transports/:transportId', 'a transport with all that is on it'),
   pauseProducer: object('/producers/:producerId/pause', 'Pauses a producer'),
   resumeProducer: object('/producers/:producerId/resume', 'Resumes a producer'),
   producerStats: statistics('/producers/:producerId/stats', 'a producer'),
-  deleteProducer: removal('/producers/:producerId', 'a producer'),
+  deleteProducer: peersRemoval('/producers/:producerId', 'a producer'),
   pauseConsumers: {
     method: 'POST',
     path: '/consumers/pause',

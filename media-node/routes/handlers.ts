@@ -6,7 +6,7 @@ import { produceDataPeer, producePeer } from '../flow/produce.ts';
 import { closePeer, type Session } from '../flow/sessions.ts';
 import { askMediasoup } from '../mediasoup/errors.ts';
 import type { Routers } from '../mediasoup/routers.ts';
-import { closeTransport, createTransport } from '../mediasoup/transports.ts';
+import { createTransport } from '../mediasoup/transports.ts';
 import type { MediaNode } from '../nodes/nodes.ts';
 import { nodeObjects } from '../objects.ts';
 import { nodeStatus } from '../status.ts';
@@ -54,11 +54,12 @@ type AdministrationNames =
   | 'getObjects'
   | 'drain'
   | 'announceAddress'
+  | 'putPeer'
   | 'deletePeer';
 
 function administration(
   ctx: NodeContext,
-  { routers, sweep }: HandlerParts,
+  { routers, sweep, local }: HandlerParts,
 ): Pick<EndpointHandlers, AdministrationNames> {
   const nameOf = (params: Params) => ({
     roomId: param(params, 'roomId'),
@@ -80,6 +81,7 @@ function administration(
       ctx.announcedAddress = address;
       return Promise.resolve({ address });
     },
+    putPeer: (params, body) => local.putPeer(param(params, 'mediaPeerId'), body),
     deletePeer: async (params) => {
       closePeer(ctx, param(params, 'mediaPeerId'));
       await ctx.rows.settle();
@@ -154,10 +156,7 @@ function transportObjects(
         transportId: transportId(params),
       }),
     transportStats: (params, body) => local.transportStats(transportId(params), body),
-    deleteTransport: async (params) => {
-      closeTransport(ctx, transportId(params));
-      await ctx.rows.settle();
-    },
+    deleteTransport: (params, body) => local.closeTransport(transportId(params), body),
   };
 }
 
@@ -170,8 +169,7 @@ function mediaObjects(
   const { registry, rows } = ctx;
   const consumerId = (params: Params): string => param(params, 'consumerId');
   const dataConsumerId = (params: Params): string => param(params, 'dataConsumerId');
-  const producerOf = (params: Params, mediaPeerId?: string) =>
-    registry.producer(param(params, 'producerId'), mediaPeerId).source.producer;
+  const producerId = (params: Params): string => param(params, 'producerId');
   const dataProducerId = (params: Params): string => param(params, 'dataProducerId');
   /** Closing what is gone is no error. */
   const close = async (object: { close(): void } | undefined): Promise<void> => {
@@ -179,20 +177,10 @@ function mediaObjects(
     await rows.settle();
   };
   return {
-    pauseProducer: async (params, { mediaPeerId }) => {
-      const producer = producerOf(params, mediaPeerId);
-      await askMediasoup('pause', () => producer.pause());
-    },
-    resumeProducer: async (params, { mediaPeerId }) => {
-      const producer = producerOf(params, mediaPeerId);
-      await askMediasoup('resume', () => producer.resume());
-    },
-    producerStats: async (params, { mediaPeerId }) => {
-      const producer = producerOf(params, mediaPeerId);
-      return { stats: await askMediasoup('stats', () => producer.getStats()) };
-    },
-    deleteProducer: (params) =>
-      close(registry.producers.get(param(params, 'producerId'))?.source.producer),
+    pauseProducer: (params, body) => local.pauseProducer(producerId(params), body),
+    resumeProducer: (params, body) => local.resumeProducer(producerId(params), body),
+    producerStats: (params, body) => local.producerStats(producerId(params), body),
+    deleteProducer: (params, body) => local.closeProducer(producerId(params), body),
     pauseConsumers: (_params, body) => local.pauseConsumers(body),
     resumeConsumers: (_params, body) => local.resumeConsumers(body),
     pauseConsumer: (params, body) =>

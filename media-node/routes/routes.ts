@@ -7,8 +7,8 @@ import { instanceIdHeader } from '../../common/http/client.ts';
 import { parseOrThrow } from '../../common/validate.ts';
 import type { PeerMethod } from '../../common/wire/peer.ts';
 import type { NodeContext } from '../context.ts';
-import type { createPeerMethods } from '../flow/peer-methods.ts';
-import type { Session } from '../flow/sessions.ts';
+import type { createPeerMethods, NamedHandlers } from '../flow/peer-methods.ts';
+import type { PeerName } from '../flow/sessions.ts';
 import { contract, peerEndpoints, type Endpoint, type EndpointName } from './contract.ts';
 import type { EndpointHandlers } from './handlers.ts';
 
@@ -43,11 +43,18 @@ function requireInstance(ctx: NodeContext): Koa.Middleware {
   };
 }
 
+/** The peer methods: those that are asked by name alone, and those of a session. */
+export interface PeerHandlers {
+  named: NamedHandlers;
+  bySession: ReturnType<typeof createPeerMethods>;
+}
+type Handler = (of: unknown, data: unknown) => Promise<unknown>;
+
 /** All internal routes: each checks its bytes by the contract and calls its handler. */
 export function createRoutes(
   ctx: NodeContext,
   handlers: EndpointHandlers,
-  methods: ReturnType<typeof createPeerMethods>,
+  methods: PeerHandlers,
 ): Koa.Middleware {
   const router = new Router();
   router.use(requireInstance(ctx));
@@ -65,21 +72,19 @@ export function createRoutes(
 
   for (const name of Object.keys(contract) as EndpointName[])
     add(contract[name], handlers[name] as Parameters<typeof add>[1]);
+  const call = callPeer(ctx, methods);
   for (const endpoint of peerEndpoints)
     add(endpoint, async ({ roomId = '', peerId = '' }, body) => {
       const { mediaPeerId, data } = body as { mediaPeerId: string; data: unknown };
-      const session = await ctx.sessions.get({ roomId, peerId, mediaPeerId });
-      return callMethod(methods, endpoint.name, session, data);
+      return call(endpoint.name, { roomId, peerId, mediaPeerId }, data);
     });
   return router.routes() as Koa.Middleware;
 }
 
 /** The endpoint's schema has checked that the data is the method's own. */
-function callMethod(
-  methods: ReturnType<typeof createPeerMethods>,
-  name: PeerMethod,
-  session: Session,
-  data: unknown,
-): Promise<unknown> {
-  return (methods[name] as (session: Session, data: unknown) => Promise<unknown>)(session, data);
-}
+const callPeer =
+  ({ sessions }: NodeContext, { named, bySession }: PeerHandlers) =>
+  async (method: PeerMethod, name: PeerName, data: unknown): Promise<unknown> => {
+    const handlers = (method in named ? named : bySession) as Record<string, Handler | undefined>;
+    return handlers[method]?.(method in named ? name : await sessions.get(name), data);
+  };

@@ -7,7 +7,10 @@ import { isApiError } from '../../common/errors.ts';
 import type { NodeContext } from '../context.ts';
 import type { ConsumeFlow } from '../flow/consume.ts';
 import { closePeer } from '../flow/sessions.ts';
+import type { LiveProducer, LiveTransport } from '../mediasoup/objects.ts';
+import { tellProducerClosed } from '../mediasoup/producers.ts';
 import type { Routers } from '../mediasoup/routers.ts';
+import { closeTransport, loseTransport } from '../mediasoup/transports.ts';
 import { Refused } from './refused.ts';
 
 type Rows = Awaited<ReturnType<MediaRepository['rowsOfInstance']>>;
@@ -66,22 +69,21 @@ export class Sweep {
 
   async #sweep(): Promise<void> {
     const { repository, self, config, sourcePipes } = this.#ctx;
-    sourcePipes.sweep();
+    await sourcePipes.sweep();
     await this.#keepRegistered();
     await this.#closeGonePeers();
     const rows = await repository.rowsOfInstance(self.instanceId, config.sweep.graceMs);
     await this.#deleteDeadRows(rows);
     await this.#closeUnrecorded();
+    await this.#closeSuperseded();
     await this.#makeMissing();
   }
 
-  /** Our row may have been deleted by someone who took us for dead. */
+  /** Our row may have been deleted by someone who took us for dead, and with it all that hangs off it. */
   async #keepRegistered(): Promise<void> {
-    const { repository, self, register, registry } = this.#ctx;
-    if (await repository.isRegistered(self.instanceId)) return;
-    await register();
-    for (const live of registry.routers.values())
-      await this.#parts.routers.save(live, live.generation);
+    const { repository, self, register } = this.#ctx;
+    const registered = await repository.registeredOf([self.instanceId]);
+    if (!registered.has(self.instanceId)) await register();
   }
 
   async #closeGonePeers(): Promise<void> {
@@ -89,11 +91,13 @@ export class Sweep {
     const known = [...new Set([...this.#oldPeers(), ...sessions.ids])];
     if (known.length === 0) return;
     const existing = await repository.existingPeers(known);
+    sessions.forgetMoved(existing);
     for (const mediaPeerId of known)
       if (!existing.has(mediaPeerId) && !registry.isPeerClosed(mediaPeerId)) {
         // Its client may still be there, and would wait for media that never comes.
         const replicaUrl = await this.#replicaOf(mediaPeerId);
-        if (replicaUrl) outbox.reportLost(replicaUrl, mediaPeerId, 'connection_unknown');
+        if (replicaUrl)
+          outbox.reportLost(replicaUrl, { mediaPeerId, reason: 'connection_unknown' });
         closePeer(this.#ctx, mediaPeerId);
         this.#count('peers', 1);
       }
@@ -142,21 +146,76 @@ export class Sweep {
     };
   }
 
-  /** Consumers that nobody recorded: whoever had them made has failed half-way, and its peer was never told. */
+  /**
+   * What has no row is closed. Whoever had a consumer made has failed half-way, and its peer was never told; the rest went
+   * with this node's own row, and nobody finds it any more: its peers are told. Routers and pipes are recorded again.
+   */
   async #closeUnrecorded(): Promise<void> {
     const { registry, repository, config } = this.#ctx;
     const before = Date.now() - config.sweep.graceMs;
-    const media = [...registry.consumers.values()].filter(({ createdAt }) => createdAt < before);
-    const data = [...registry.dataConsumers.values()].filter(({ createdAt }) => createdAt < before);
-    const recorded = await repository.existingConsumers(
-      media.map(({ id }) => id),
-      data.map(({ id }) => id),
+    const old = <T extends { createdAt: number }>(objects: Map<string, T>): T[] =>
+      [...objects.values()].filter(({ createdAt }) => createdAt < before);
+    const routers = old(registry.routers);
+    const transports = old(registry.transports);
+    // These are known here only once they are recorded.
+    const producers = [...registry.producers.values()];
+    const dataProducers = [...registry.dataProducers.values()];
+    const pipes = [...this.#ctx.sourcePipes.all, ...this.#ctx.destinationPipes.all];
+    const consumers = old(registry.consumers);
+    const dataConsumers = old(registry.dataConsumers);
+    const recorded = await repository.recordedOf(
+      new Map([
+        ['media_router', idsOf(routers)],
+        ['media_transport', idsOf(transports)],
+        ['media_producer', idsOf(producers)],
+        ['media_data_producer', idsOf(dataProducers)],
+        ['media_pipe_transport', idsOf(pipes)],
+        ['media_consumer', idsOf(consumers)],
+        ['media_data_consumer', idsOf(dataConsumers)],
+      ]),
     );
-    for (const live of [...media, ...data])
-      if (!recorded.has(live.id)) {
-        live.consumer.close();
-        this.#count('consumers', 1);
-      }
+    const unrecorded = <T extends { id: string }>(objects: T[]): T[] =>
+      objects.filter(({ id }) => !recorded.has(id));
+
+    for (const live of unrecorded(routers))
+      await this.#parts.routers.save(live, live.generation).catch(ignoreConflict);
+    for (const pipe of unrecorded(pipes)) await pipe.save().catch(ignoreNoRouter);
+    this.#loseUnrecorded(unrecorded(transports), unrecorded(producers));
+    for (const { source } of unrecorded(dataProducers)) source.producer.close();
+    const unknown = [...unrecorded(consumers), ...unrecorded(dataConsumers)];
+    for (const { consumer } of unknown) consumer.close();
+    this.#count('consumers', unknown.length);
+  }
+
+  #loseUnrecorded(transports: LiveTransport[], producers: LiveProducer[]): void {
+    for (const live of transports) loseTransport(this.#ctx, live, 'transport_unknown');
+    const left = producers.filter(({ source }) => !source.producer.closed);
+    for (const live of left) {
+      live.source.producer.close();
+      tellProducerClosed(this.#ctx, live);
+    }
+    this.#count('transports', transports.length);
+    this.#count('producers', left.length);
+  }
+
+  /**
+   * Receiving transports that were made for a move and never used, since the peer has moved on: the answer that named them
+   * may have been lost. One that is connected is for its peer to close, which may still watch there.
+   */
+  async #closeSuperseded(): Promise<void> {
+    const { registry, repository, config } = this.#ctx;
+    const before = Date.now() - config.sweep.graceMs;
+    const unused = [...registry.transports.values()].filter(
+      ({ direction, connecting, createdAt, transport }) =>
+        direction === 'consumer' &&
+        transport.type === 'webrtc' &&
+        connecting === undefined &&
+        createdAt < before,
+    );
+    if (unused.length === 0) return;
+    const superseded = await repository.supersededOf(idsOf(unused));
+    for (const id of superseded) closeTransport(this.#ctx, id);
+    this.#count('transports', superseded.length);
   }
 
   /** Peers that should watch a producer of this node and don't, since a step failed or a pipe was lost. */
@@ -210,4 +269,16 @@ export class Sweep {
   #count(what: string, count: number): void {
     if (count > 0) this.#ctx.metrics.swept.inc({ what }, count);
   }
+}
+
+const idsOf = (objects: { id: string }[]): string[] => objects.map(({ id }) => id);
+
+/** The room was removed meanwhile: the router goes too. */
+function ignoreConflict(error: unknown): void {
+  if (!isApiError(error, 'conflict')) throw error;
+}
+
+/** The router at its other end has no row (yet). */
+function ignoreNoRouter(error: unknown): void {
+  if (!isApiError(error, 'router_not_found')) throw error;
 }

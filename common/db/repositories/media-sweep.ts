@@ -46,6 +46,14 @@ const missingSql = (producer: string, consumer: string, grant: string, more: str
      AND p.${old} AND t.${old} AND q.joined_at < now() - ? * interval '1 millisecond'
      AND NOT EXISTS (SELECT FROM ${consumer} c WHERE c.producer_id = p.id AND c.transport_id = t.id)`;
 
+const supersededSql = `
+  SELECT t.id FROM media_transport t
+   WHERE t.id = ANY(?::uuid[]) AND t.direction = 'consumer'
+     AND EXISTS (
+       SELECT FROM media_transport n
+        WHERE n.media_peer_id = t.media_peer_id AND n.direction = 'consumer'
+          AND n.kind = t.kind AND n.created_at > t.created_at)`;
+
 /** By the ids first, each way with its index: an OR over both would read the whole table. */
 const lockConsumers = (consumer: string, producer: string, of: 'id' | 'transport_id'): string => `
   SELECT c.id FROM ${consumer} c
@@ -70,13 +78,20 @@ const lockSql: Partial<Record<LiveTable, string[]>> = {
   media_data_producer: [lockConsumers('media_data_consumer', 'media_data_producer', 'id')],
 };
 
+/** The routers that a peer's sides are bound to; null: to none. */
+export interface PeerSides {
+  producer: string | null;
+  consumer: string | null;
+}
+
 export interface MissingConsumer {
   producerId: string;
   transportId: string;
 }
 
+const idType = (table: LiveTable): string => (table === 'media_router' ? 'text' : 'uuid');
+
 export function createMediaSweep(knex: Knex) {
-  const idType = (table: LiveTable): string => (table === 'media_router' ? 'text' : 'uuid');
   const missing = (sql: string, instanceId: string, ageMs: number): Promise<MissingConsumer[]> =>
     query(async () => {
       const { rows } = await knex.raw<{ rows: MissingConsumer[] }>(sql, [
@@ -114,30 +129,36 @@ export function createMediaSweep(knex: Knex) {
           );
         }),
       ),
-    /** Which of these exist. */
-    existingPeers: (mediaPeerIds: string[]): Promise<Set<string>> =>
+    /**
+     * Which of these exist, each with the routers that its two sides are bound to.
+     */
+    existingPeers: (mediaPeerIds: string[]): Promise<Map<string, PeerSides>> =>
       query(async () => {
-        const { rows } = await knex.raw<{ rows: { id: string }[] }>(
-          'SELECT id FROM media_peer WHERE id = ANY(?::uuid[])',
+        const { rows } = await knex.raw<{ rows: (PeerSides & { id: string })[] }>(
+          `SELECT id, producer_router_id AS producer, consumer_router_id AS consumer
+             FROM media_peer WHERE id = ANY(?::uuid[])`,
           [mediaPeerIds],
         );
-        return new Set(rows.map(({ id }) => id));
+        return new Map(rows.map(({ id, ...sides }) => [id, sides]));
       }),
-    /** Which of these consumers and data consumers are recorded. */
-    existingConsumers: (consumerIds: string[], dataConsumerIds: string[]): Promise<Set<string>> =>
+    /** Which of these objects are recorded; one statement for all. */
+    recordedOf: (objects: ReadonlyMap<LiveTable, string[]>): Promise<Set<string>> =>
       query(async () => {
+        if (objects.size === 0) return new Set();
         const { rows } = await knex.raw<{ rows: { id: string }[] }>(
-          `SELECT id FROM media_consumer WHERE id = ANY(?::uuid[])
-           UNION ALL SELECT id FROM media_data_consumer WHERE id = ANY(?::uuid[])`,
-          [consumerIds, dataConsumerIds],
+          [...objects.keys()]
+            .map((table) => `SELECT id::text FROM ${table} WHERE id = ANY(?::${idType(table)}[])`)
+            .join(' UNION ALL '),
+          [...objects.values()],
         );
         return new Set(rows.map(({ id }) => id));
       }),
-    isRegistered: (instanceId: string): Promise<boolean> =>
-      query(
-        async () =>
-          (await knex('media_worker').where('instance_id', instanceId).first()) !== undefined,
-      ),
+    /** Which of these receiving transports their peers have a newer one than, on whatever node. */
+    supersededOf: (transportIds: string[]): Promise<string[]> =>
+      query(async () => {
+        const { rows } = await knex.raw<{ rows: { id: string }[] }>(supersededSql, [transportIds]);
+        return rows.map(({ id }) => id);
+      }),
     missingConsumers: (instanceId: string, ageMs: number) =>
       missing(
         missingSql(

@@ -91,6 +91,7 @@ describe('the media repository', () => {
       routerId: 'router',
       kind: 'audio',
       appData: { source: 'audio' },
+      replaces: null,
     });
     return id;
   };
@@ -214,7 +215,8 @@ describe('the media repository', () => {
     const removed = ids.map((id) => peers.remove(id));
     const forgotten = transports.map((id) => repository.deleteRows('media_transport', [id]));
     await Promise.all(forgotten);
-    expect(await Promise.all(removed)).toEqual(ids.map(() => true));
+    const wantEach = ids.map((): unknown => expect.objectContaining({ result: 'removed' }));
+    expect(await Promise.all(removed)).toEqual(wantEach);
     expect(await knex('media_consumer')).toEqual([]);
     expect(await knex('media_peer_consumer')).toEqual([]);
   });
@@ -281,6 +283,7 @@ describe('the media repository', () => {
       label: 'chat',
       protocol: '',
       appData: { channel: 'chat' },
+      replaces: null,
     });
     const common = {
       mediaPeerId: speaker,
@@ -306,16 +309,16 @@ describe('the media repository', () => {
     expect(await knex('media_room')).toEqual([]);
   });
 
-  it('takes the place of a pod’s earlier runs, with all that hung off them', async () => {
+  it('takes the place of a pod’s earlier runs, with all that hung off them but the peers', async () => {
     await addPeer('a');
     const next = randomUUID();
     const row = { url: 'http://127.0.0.1:3', podName: 'pod', pool: 'pool', workerCount: 1 };
     await repository.registerWorker({ ...row, instanceId: next, role: 'Both', version: '0' });
     expect(await knex('media_worker').pluck('instance_id')).toEqual([next]);
     expect(await knex('media_router')).toEqual([]);
-    expect(await knex('media_peer')).toEqual([]);
-    expect(await repository.isRegistered(instanceId)).toBe(false);
-    expect(await repository.isRegistered(next)).toBe(true);
+    const unbound = { producer_router_id: null, consumer_router_id: null };
+    expect(await knex('media_peer')).toMatchObject([unbound]);
+    expect(await repository.registeredOf([instanceId, next])).toEqual(new Set([next]));
   });
 
   it('says when what a row refers to is gone', async () => {
