@@ -1,7 +1,7 @@
 # Every target begins with the set-up of what it needs, which takes a moment when all is there already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help images cluster cluster-down cluster-shell setup demo demo-status test e2e check bench format clean
+.PHONY: help images cluster cluster-down cluster-shell setup demo demo-status test e2e check bench chaos format clean
 
 # With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
 RUN := . .run/env && exec
@@ -39,6 +39,10 @@ check: ## Check types, lint, formatting, unused code and generated files
 bench: ## Measure joins, statements a join, what forwarding costs, and how many rooms the operator places
 	@scripts/setup.sh node dependencies worker postgres kubernetes
 	@$(RUN) node bench/main.ts
+
+chaos: ## Kill, stop and cut off parts of the platform under live rooms, and tell what the pages in them saw
+	@scripts/setup.sh node dependencies worker postgres chromium kubernetes
+	@$(RUN) node chaos/main.ts
 
 images: ## Build the images of the services into .run/images: by docker or podman, else by buildah
 	@scripts/setup.sh node dependencies worker postgres
@@ -83,4 +87,11 @@ clean: ## Remove what was made inside the tree, and the cluster; the cache outsi
 # E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry
 # ARGS                  ## Tests on a cluster: which files, as in ARGS=faults (all)
 # KEEP=1                ## Tests on a cluster: leave the cluster up that was made for them
+# SEED                  ## Chaos: of every choice (1)
+# ROUNDS                ## Chaos: how many rounds of one fault or a pair (20)
+# COUNT                 ## Chaos: in place of rounds, each fault so often and alone
+# FAULTS                ## Chaos: which faults, as in FAULTS=drain,consumer-kill (all)
+# CLIENTS=rejoin        ## Chaos: pages that announce no extensions and only rejoin
+# MODE=cluster          ## Chaos: on the cluster of make cluster, in place of processes of this machine
+# CONTROL               ## Chaos: seconds without faults first (30)
 # KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)
