@@ -4,7 +4,7 @@ import { time } from './time.ts';
 
 export interface Request {
   method: string;
-  /** Without a query. */
+  /** As it is on the wire, without a query. */
   path: string;
   headers: Record<string, string>;
   body: unknown;
@@ -100,7 +100,7 @@ export class SimulatedNetwork {
     const from = this.#processes.get((headers['authorization'] ?? '').replace('Bearer ', ''));
     if (!from) throw new Error(`a call to ${url.href} by nobody`);
     const request: Request = {
-      ...{ method: init.method ?? 'GET', path: decodeURIComponent(url.pathname), headers },
+      ...{ method: init.method ?? 'GET', path: url.pathname, headers },
       body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined,
     };
     return new Promise((resolve, reject) => {
@@ -113,15 +113,18 @@ export class SimulatedNetwork {
         });
       const { signal } = init;
       signal?.addEventListener('abort', () => once(() => reject(signal.reason as Error)));
-      this.#send({
-        ...{ request, from, url: url.origin },
-        fail: (error) => once(() => reject(error)),
-        answer: (status, text) =>
-          once(() => {
-            this.onAnswer(from, url.origin, request);
-            resolve(responseOf(status, text));
-          }),
-      });
+      // One that is stopped sends nothing.
+      from.deliver(() =>
+        this.#send({
+          ...{ request, from, url: url.origin },
+          fail: (error) => once(() => reject(error)),
+          answer: (status, text) =>
+            once(() => {
+              this.onAnswer(from, url.origin, request);
+              resolve(responseOf(status, text));
+            }),
+        }),
+      );
     });
   };
 

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { ApiError } from '../../common/errors.ts';
 import { isConditionTrue } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaWorker, Placement } from '../../common/resources/types.ts';
-import { podUrl, type Pod } from '../../operator/cluster.ts';
+import { mediaContainer, podUrl, type Pod } from '../../operator/cluster.ts';
 import { operatorConfig, type OperatorConfig } from '../../operator/config.ts';
 import type { OperatorDeps } from '../../operator/deps.ts';
 import type { NewObject } from '../../operator/local/store.ts';
@@ -184,8 +184,9 @@ export class SimulatedOperatorWorld {
     this.#writesLeft = { when, left: writes };
   }
 
-  /** Ends all faults that go on. */
+  /** Ends all faults that go on, and lets the peers go home: rooms shrink to what their spec wants. */
   heal(): void {
+    this.peers.clear();
     this.network.heal();
     this.kubernetes.heal();
     this.kubelet.heal();
@@ -242,7 +243,8 @@ export class SimulatedOperatorWorld {
   /** Rows of an instance that lives and was heard of may not go: its peers' sessions would go with them. */
   #checkRemoval(instanceId: string): void {
     const node = this.instances.get(instanceId);
-    if (node && !node.process.ended && !this.#hasReason(node))
+    const isYoung = node !== undefined && time.now() - node.begunAt < 20_000;
+    if (node && !node.process.ended && !isYoung && !this.#hasReason(node))
       this.violations.push(`the rows of ${instanceId} were removed, and it runs`);
   }
 
@@ -373,7 +375,11 @@ export class SimulatedOperatorWorld {
       found.push(`pool ${name} has ${pods.length} pods, not ${spec.replicas}`);
     if (!isConditionTrue(status?.conditions, 'Ready') && spec.replicas > 0)
       found.push(`pool ${name} is not ready`);
+    if (status?.observedGeneration !== metadata.generation)
+      found.push(`pool ${name} was not looked at since it changed`);
     for (const pod of pods) {
+      if (mediaContainer(pod).image !== (spec.image ?? config.pods.image))
+        found.push(`${pod.metadata.name} is outdated`);
       const node = this.nodeIn(pod.metadata.name);
       if (!node) found.push(`nothing runs in ${pod.metadata.name}`);
       if (drainingSince(pod) !== undefined) found.push(`${pod.metadata.name} still drains`);
@@ -388,6 +394,8 @@ export class SimulatedOperatorWorld {
     if (metadata.deletionTimestamp) return [`room ${name} is still there`];
     const placements = status?.placements ?? [];
     const found: string[] = [];
+    if (status?.observedGeneration !== metadata.generation)
+      found.push(`room ${name} was not looked at since it changed`);
     for (const { routerId, state, instanceId } of placements) {
       const node = this.instances.get(instanceId);
       if (state !== 'Ready') found.push(`${routerId} is ${state}`);
@@ -399,8 +407,8 @@ export class SimulatedOperatorWorld {
     for (const side of ['Producer', 'Consumer'] as const) {
       const wanted = (side === 'Producer' ? spec.producers : spec.consumers).routers;
       const has = placements.filter((placement) => serves(placement, side)).length;
-      const max = side === 'Producer' ? wanted : Math.max(wanted, spec.consumers.maxRouters);
-      if (has > max) found.push(`room ${name} has ${has} ${side} routers, not ${max}`);
+      const isSpare = placements.some(({ role }) => role === side) && has > wanted;
+      if (isSpare) found.push(`room ${name} has ${has} ${side} routers, not ${wanted}`);
       if (has < wanted && this.#hasPlace(side, placements))
         found.push(
           `room ${name} has ${has} ${side} routers, not ${wanted}, though there is a place`,
