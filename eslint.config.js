@@ -7,7 +7,8 @@ const allowed = {
   operator: ['common'],
   signaling: ['common'],
   'media-node': ['common'],
-  web: ['common'],
+  client: ['common'],
+  web: ['common', 'client'],
 };
 
 /** Packages that belong to some folders alone. */
@@ -32,7 +33,7 @@ const zones = parts.flatMap((part) =>
 );
 
 /** The part of common/ that belongs to some parts alone; through the rest of common/ it would reach the others. */
-const kubernetesZones = ['media-node', 'web', 'common/!(kubernetes)'].map((folder) => ({
+const kubernetesZones = ['media-node', 'client', 'web', 'common/!(kubernetes)'].map((folder) => ({
   target: `./${folder}/**/!(*.test.ts)`,
   from: './common/kubernetes',
   message: 'only operator/ and signaling/ know of Kubernetes',
@@ -58,7 +59,7 @@ const packageRules = folders.map((folder) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'web/dist/', '.run/', 'coverage/'] },
+  { ignores: ['node_modules/', 'web/dist/', 'client/dist/', '.run/', 'coverage/'] },
   {
     files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],

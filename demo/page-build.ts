@@ -15,7 +15,13 @@ const stamp = path.join(dist, '.sources');
 async function sourcesHash(): Promise<string> {
   const files: string[] = [];
   for await (const file of glob(
-    ['web/{src,public}/**/*.*', 'web/*.*', 'common/wire/*.ts', 'package-lock.json'],
+    [
+      'web/{src,public}/**/*.*',
+      'web/*.*',
+      'client/src/**/*.ts',
+      'common/wire/*.ts',
+      'package-lock.json',
+    ],
     { cwd: root },
   ))
     files.push(file);

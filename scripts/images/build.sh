@@ -33,7 +33,7 @@ engine() {
 inputs() {
   (
     cd "$root"
-    find common operator signaling media-node trial-postgres migrations crds config web scripts/images scripts/postgres \
+    find common operator signaling media-node trial-postgres migrations crds config client web scripts/images scripts/postgres \
       scripts/setup scripts/mediasoup-worker package.json package-lock.json .node-version Dockerfile LICENSE -type f \
       ! -path 'web/dist/*' ! -name '*.test.ts' ! -name '*.test.tsx' | LC_ALL=C sort | xargs sha256sum
   )

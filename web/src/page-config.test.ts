@@ -17,26 +17,13 @@ describe('parsePageConfig', () => {
 const place = (protocol: string) => ({ protocol, host: 'host:8080', hostname: 'host' });
 
 describe('signalingUrl', () => {
-  const member = { roomId: 'a room', peerId: 'p&1', token: '' };
-
-  it('is on the host name of the page, with ids escaped', () => {
-    expect(signalingUrl(place('http:'), 4443, member)).toBe(
-      'ws://host:4443/?roomId=a+room&peerId=p%261',
-    );
+  it('is on the host name of the page, and as secure', () => {
+    expect(signalingUrl(place('http:'), 4443)).toBe('ws://host:4443/');
+    expect(signalingUrl(place('https:'), 1)).toBe('wss://host:1/');
   });
 
   it('is at the page’s origin where no port is given', () => {
-    expect(signalingUrl(place('https:'), undefined, member)).toBe(
-      'wss://host:8080/?roomId=a+room&peerId=p%261',
-    );
-  });
-
-  it('is as secure as the page, and passes a token on', () => {
-    const url = signalingUrl(place('https:'), 1, {
-      ...member,
-      token: 't.k',
-    });
-    expect(url).toBe('wss://host:1/?roomId=a+room&peerId=p%261&token=t.k');
+    expect(signalingUrl(place('https:'), undefined)).toBe('wss://host:8080/');
   });
 });
 

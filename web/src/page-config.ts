@@ -29,21 +29,10 @@ type Place = Pick<Location, 'protocol' | 'host' | 'hostname'>;
 const hostOf = ({ host, hostname }: Place, port: number | undefined): string =>
   port === undefined ? host : `${hostname}:${port}`;
 
-export interface Membership {
-  roomId: string;
-  peerId: string;
-  token: string;
-}
-
-/** The signaling address of a peer, on one replica where its port is given. */
-export function signalingUrl(
-  place: Place,
-  port: number | undefined,
-  { roomId, peerId, token }: Membership,
-): string {
-  const query = new URLSearchParams({ roomId, peerId, ...(token === '' ? {} : { token }) });
+/** The signaling service's address, of one replica where its port is given. */
+export function signalingUrl(place: Place, port: number | undefined): string {
   const scheme = place.protocol === 'https:' ? 'wss' : 'ws';
-  return `${scheme}://${hostOf(place, port)}/?${query.toString()}`;
+  return `${scheme}://${hostOf(place, port)}/`;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { RoomClient } from './room/room-client.ts';
-import { takeSnapshot, type RoomSnapshot } from './room/snapshot.ts';
+import type { Meeting } from './meeting.ts';
+import { takeSnapshot, type RoomSnapshot } from './snapshot.ts';
 
 /** What browser tests and curious people at the developer console read: numbers only, nothing can be changed by it. */
 interface TestHooks {
@@ -12,7 +12,7 @@ declare global {
   }
 }
 
-/** Makes the newest client's snapshot available as `window.__kubeSfu.snapshot()`. */
-export function exposeTestHooks(client: RoomClient): void {
-  window.__kubeSfu = { snapshot: () => takeSnapshot(client) };
+/** Makes the newest meeting's snapshot available as `window.__kubeSfu.snapshot()`. */
+export function exposeTestHooks(meeting: Meeting): void {
+  window.__kubeSfu = { snapshot: () => takeSnapshot(meeting) };
 }

@@ -1,7 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import type { RoomClient } from '../room/room-client.ts';
-import type { ChatMessage, RoomState } from '../room/state.ts';
+import type { ChatMessage, Meeting, MeetingState } from '../meeting.ts';
 import { CloseIcon } from './icons.tsx';
 
 const MAX_LENGTH = 4000;
@@ -52,21 +51,21 @@ function ChatLog({ chat }: { chat: readonly ChatMessage[] }) {
 }
 
 interface Props {
-  client: RoomClient;
-  state: RoomState;
+  meeting: Meeting;
+  state: MeetingState;
   /** It was opened by hand, to write: the focus goes to the input. */
   focused: boolean;
   onClose: () => void;
 }
 
-export function ChatPanel({ client, state, focused, onClose }: Props) {
+export function ChatPanel({ meeting, state, focused, onClose }: Props) {
   const [text, setText] = useState('');
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (focused) input.current?.focus();
   }, []);
   const send = () => {
-    if (client.sendChat(text)) setText('');
+    if (meeting.sendChat(text)) setText('');
     input.current?.focus();
   };
   return (

@@ -1,17 +1,17 @@
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import type { RoomClient } from '../room/room-client.ts';
-import type { RoomState } from '../room/state.ts';
+import type { Meeting, MeetingState } from '../meeting.ts';
 import type { Space } from './tile-layout.ts';
 
-/** The room's state; the component draws itself again when it changes. */
-export function useRoomState(client: RoomClient): RoomState {
-  const [state, setState] = useState(client.store.get());
+/** The meeting's state; the component draws itself again when it changes. */
+export function useMeetingState(meeting: Meeting): MeetingState {
+  const [state, setState] = useState(meeting.state);
   useEffect(() => {
-    setState(client.store.get());
-    return client.store.subscribe(setState);
-  }, [client]);
+    const update = () => setState(meeting.state);
+    update();
+    return meeting.subscribe(update);
+  }, [meeting]);
   return state;
 }
 

@@ -1,25 +1,25 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import type { ConsumerState } from '../room/state.ts';
+import type { SubscriptionState } from '../../../client/src/index.ts';
 
-function Voice({ track, onBlocked }: { track: MediaStreamTrack; onBlocked: () => void }) {
+function Voice({ stream, onBlocked }: { stream: MediaStream; onBlocked: () => void }) {
   const element = useRef<HTMLAudioElement>(null);
   useEffect(() => {
     const audio = element.current;
     if (!audio) return;
-    audio.srcObject = new MediaStream([track]);
+    audio.srcObject = stream;
     audio.play().catch((error: unknown) => {
       if (error instanceof Error && error.name === 'NotAllowedError') onBlocked();
     });
     return () => {
       audio.srcObject = null;
     };
-  }, [track]);
+  }, [stream]);
   return <audio ref={element} autoPlay />;
 }
 
 /** Plays everybody's voice. Browsers keep a page silent until it was clicked or uses the microphone: then it asks. */
-export function RemoteAudio({ consumers }: { consumers: readonly ConsumerState[] }) {
+export function RemoteAudio({ subscriptions }: { subscriptions: readonly SubscriptionState[] }) {
   const [blocked, setBlocked] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const unblock = () => {
@@ -30,10 +30,9 @@ export function RemoteAudio({ consumers }: { consumers: readonly ConsumerState[]
   };
   return (
     <div ref={box}>
-      {consumers.map(
-        ({ id, kind, track }) =>
-          kind === 'audio' &&
-          track && <Voice key={id} track={track} onBlocked={() => setBlocked(true)} />,
+      {subscriptions.map(
+        ({ id, kind, stream }) =>
+          kind === 'audio' && <Voice key={id} stream={stream} onBlocked={() => setBlocked(true)} />,
       )}
       {blocked && (
         <div class="unblock">

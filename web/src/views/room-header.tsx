@@ -1,8 +1,7 @@
 import { useState } from 'preact/hooks';
 
 import { inviteAddress } from '../page-params.ts';
-import type { RoomClient } from '../room/room-client.ts';
-import type { RoomState } from '../room/state.ts';
+import type { Meeting, MeetingState } from '../meeting.ts';
 import { useFocusOnMount } from './hooks.ts';
 import { LinkIcon, Logo } from './icons.tsx';
 import { retryText, StatusLine } from './status-line.tsx';
@@ -35,12 +34,12 @@ function InviteButton({ room }: { room: string }) {
 }
 
 interface Props {
-  client: RoomClient;
+  meeting: Meeting;
   room: string;
-  state: RoomState;
+  state: MeetingState;
 }
 
-export function RoomHeader({ client, room, state }: Props) {
+export function RoomHeader({ meeting, room, state }: Props) {
   const heading = useFocusOnMount<HTMLHeadingElement>();
   const people = state.peers.length + 1;
   return (
@@ -62,7 +61,7 @@ export function RoomHeader({ client, room, state }: Props) {
       {state.retry && (
         <div class="retry">
           <span>{retryText(state)}</span>
-          <button type="button" class="quiet" onClick={() => client.retryNow()}>
+          <button type="button" class="quiet" onClick={() => meeting.room.retryNow()}>
             Try now
           </button>
         </div>

@@ -1,12 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
+import { connect } from '../../../client/src/index.ts';
 import type { PageConfig } from '../page-config.ts';
 import { portForAttempt, signalingUrl } from '../page-config.ts';
 import type { PageParams } from '../page-params.ts';
 import { randomPeerId } from '../page-params.ts';
-import { defaultCamera } from '../room/capture.ts';
-import { describeDevice } from '../room/device-info.ts';
-import { RoomClient } from '../room/room-client.ts';
+import { Meeting } from '../meeting.ts';
 import { exposeTestHooks } from '../test-hooks.ts';
 import { JoinForm, type JoinChoice } from './join-form.tsx';
 import { RoomView } from './room-view.tsx';
@@ -23,42 +22,37 @@ interface Ending {
   reason: string;
 }
 
-function createClient({ config, params }: Omit<Props, 'hidden'>, choice: JoinChoice): RoomClient {
-  const peerId = params.peerId || randomPeerId();
-  const membership = { roomId: choice.room, peerId, token: params.token };
-  const height = params.videoHeight;
-  return new RoomClient({
-    peerId,
-    displayName: choice.name,
-    device: describeDevice(navigator.userAgent),
-    forceTcp: params.forceTcp,
-    camera: {
-      ...defaultCamera,
-      height: { ideal: height },
-      width: { ideal: Math.round((height * 16) / 9) },
-    },
+/** Of the camera, 16:9. */
+const cameraOf = (height: number): MediaTrackConstraints => ({
+  height: { ideal: height },
+  width: { ideal: Math.round((height * 16) / 9) },
+});
+
+function joinMeeting({ config, params }: Omit<Props, 'hidden'>, choice: JoinChoice): Meeting {
+  const { token, forceTcp, replica } = params;
+  const room = connect({
     url: (attempt) =>
-      signalingUrl(
-        location,
-        portForAttempt(config.signalingPorts, params.replica, attempt),
-        membership,
-      ),
+      signalingUrl(location, portForAttempt(config.signalingPorts, replica, attempt)),
+    roomId: choice.room,
+    peerId: params.peerId || randomPeerId(),
+    displayName: choice.name,
+    ...{ token, forceTcp },
   });
+  return new Meeting(room);
 }
 
 /** The form, or the room once joined. */
 export function RoomPage({ config, params, hidden }: Props) {
-  const [joined, setJoined] = useState<{ client: RoomClient; choice: JoinChoice }>();
+  const [joined, setJoined] = useState<{ meeting: Meeting; choice: JoinChoice }>();
   const [ending, setEnding] = useState<Ending>();
   const autojoined = useRef(false);
 
   const join = (choice: JoinChoice) => {
-    const client = createClient({ config, params }, choice);
-    exposeTestHooks(client);
+    const meeting = joinMeeting({ config, params }, choice);
+    exposeTestHooks(meeting);
     setEnding(undefined);
-    setJoined({ client, choice });
-    client.join();
-    void client.startMedia({ camera: choice.camera, microphone: choice.microphone });
+    setJoined({ meeting, choice });
+    void meeting.start(choice, cameraOf(params.videoHeight));
   };
 
   useEffect(() => {
@@ -70,20 +64,26 @@ export function RoomPage({ config, params, hidden }: Props) {
 
   useEffect(() => {
     if (!joined) return;
-    const { client } = joined;
-    const leave = () => client.leave();
+    const { room } = joined.meeting;
+    const leave = () => room.close();
     addEventListener('pagehide', leave);
-    const unsubscribe = client.store.subscribe(({ connection, reason }) => {
-      if (connection !== 'left' && connection !== 'closed') return;
-      setEnding({ status: connection, reason });
+    const off = room.on('connection', ({ connection, closeReason, message }) => {
+      if (connection !== 'closed') return;
+      const gone = message === '' ? 'The server ended the connection.' : message;
+      setEnding(
+        closeReason === 'left'
+          ? { status: 'left', reason: '' }
+          : { status: 'closed', reason: gone },
+      );
       setJoined(undefined);
     });
     return () => {
       removeEventListener('pagehide', leave);
-      unsubscribe();
+      off();
     };
   }, [joined]);
 
-  if (joined) return <RoomView client={joined.client} room={joined.choice.room} hidden={hidden} />;
+  if (joined)
+    return <RoomView meeting={joined.meeting} room={joined.choice.room} hidden={hidden} />;
   return <JoinForm params={params} ending={ending} hidden={hidden} onJoin={join} />;
 }

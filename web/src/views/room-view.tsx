@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 
-import type { RoomClient } from '../room/room-client.ts';
+import type { Meeting } from '../meeting.ts';
 import { ChatPanel } from './chat-panel.tsx';
 import { Events } from './events.tsx';
-import { useRoomState } from './hooks.ts';
+import { useMeetingState } from './hooks.ts';
 import { RemoteAudio } from './remote-audio.tsx';
 import { RoomHeader } from './room-header.tsx';
 import { StatsPanel } from './stats-panel.tsx';
@@ -14,14 +14,14 @@ import { panelButtonId, Toolbar, type Panel } from './toolbar.tsx';
 const PANEL_BESIDE = '(min-width: 900px)';
 
 interface Props {
-  client: RoomClient;
+  meeting: Meeting;
   room: string;
   hidden: boolean;
 }
 
 /** The room: who is in it, the bar of controls, and a panel at the side. */
-export function RoomView({ client, room, hidden }: Props) {
-  const state = useRoomState(client);
+export function RoomView({ meeting, room, hidden }: Props) {
+  const state = useMeetingState(meeting);
   const [panel, setPanel] = useState<Panel | undefined>(() =>
     matchMedia(PANEL_BESIDE).matches ? 'chat' : undefined,
   );
@@ -53,31 +53,31 @@ export function RoomView({ client, room, hidden }: Props) {
 
   return (
     <div class={`room ${panel ? 'with-panel' : ''}`} hidden={hidden}>
-      <RoomHeader client={client} room={room} state={state} />
+      <RoomHeader meeting={meeting} room={room} state={state} />
       <main class="stage" aria-label="Videos">
-        <TileGrid client={client} state={state} onStats={showStats} />
+        <TileGrid meeting={meeting} state={state} onStats={showStats} />
       </main>
       <Toolbar
-        client={client}
+        meeting={meeting}
         state={state}
         panel={panel}
         unread={showsChat ? 0 : received - seenChat}
         onPanel={(which) => (panel === which ? close() : open(which))}
       />
       {showsChat && (
-        <ChatPanel client={client} state={state} focused={openedByHand} onClose={close} />
+        <ChatPanel meeting={meeting} state={state} focused={openedByHand} onClose={close} />
       )}
       {panel === 'stats' && (
         <StatsPanel
-          client={client}
+          meeting={meeting}
           state={state}
           focused={focusedStats}
           onFocus={setFocusedStats}
           onClose={close}
         />
       )}
-      <RemoteAudio consumers={state.consumers} />
-      <Events client={client} state={state} chatIsOpen={showsChat} />
+      <RemoteAudio subscriptions={state.subscriptions} />
+      <Events meeting={meeting} state={state} chatIsOpen={showsChat} />
     </div>
   );
 }

@@ -1,10 +1,9 @@
 import { useState } from 'preact/hooks';
 
-import { displayNameOf } from '../room/reduce.ts';
-import type { RoomClient } from '../room/room-client.ts';
-import { statsTargets } from '../room/server-stats.ts';
-import { takeSnapshot, type RoomSnapshot } from '../room/snapshot.ts';
-import type { RoomState } from '../room/state.ts';
+import type { TransportReport } from '../../../client/src/index.ts';
+import { displayNameOf, type Meeting, type MeetingState } from '../meeting.ts';
+import { statsTargets } from '../server-stats.ts';
+import { takeSnapshot, type RoomSnapshot } from '../snapshot.ts';
 import { useFocusOnMount, usePolling } from './hooks.ts';
 import { CloseIcon } from './icons.tsx';
 import { flatten, receivedRows, sentRows, type Row } from './stats-rows.ts';
@@ -17,13 +16,13 @@ interface Reading {
 }
 
 /** The browser's numbers, now and one reading ago: rates come from the difference. */
-function useReadings(client: RoomClient): Reading[] {
+function useReadings(meeting: Meeting): Reading[] {
   const [readings, setReadings] = useState<Reading[]>([]);
   const read = async () => {
-    const snapshot = await takeSnapshot(client);
+    const snapshot = await takeSnapshot(meeting);
     setReadings((old) => [...old.slice(-1), { at: Date.now(), snapshot }]);
   };
-  usePolling(read, PAUSE_MS, client);
+  usePolling(read, PAUSE_MS, meeting);
   return readings;
 }
 
@@ -60,8 +59,9 @@ function Table({ caption, columns, rows }: { caption: string; columns: string[];
 }
 
 interface ServerProps {
-  client: RoomClient;
-  state: RoomState;
+  meeting: Meeting;
+  state: MeetingState;
+  transports: readonly TransportReport[];
   focused: string | undefined;
   onFocus: (id: string) => void;
 }
@@ -75,9 +75,9 @@ interface Answer {
 const noAnswer: Omit<Answer, 'id'> = { stats: [], problem: '' };
 
 /** What the server says of one transport, producer or consumer. */
-function ServerStats({ client, state, focused, onFocus }: ServerProps) {
-  const nameOf = (peerId: string) => displayNameOf(state, peerId);
-  const targets = statsTargets(client, nameOf);
+function ServerStats({ meeting, state, transports, focused, onFocus }: ServerProps) {
+  const nameOf = (peerId: string) => displayNameOf(state.peers, peerId);
+  const targets = statsTargets(meeting, transports, nameOf);
   const target = targets.find(({ id }) => id === focused) ?? targets[0];
   const [answer, setAnswer] = useState<Answer>();
   const read = async () => {
@@ -124,14 +124,14 @@ function ServerStats({ client, state, focused, onFocus }: ServerProps) {
   );
 }
 
-interface Props extends ServerProps {
+interface Props extends Omit<ServerProps, 'transports'> {
   onClose: () => void;
 }
 
 /** Numbers: the browser's for all that is sent and received, and the server's for one of them. */
 export function StatsPanel({ onClose, ...rest }: Props) {
-  const { client } = rest;
-  const [before, now] = useReadings(client);
+  const { meeting } = rest;
+  const [before, now] = useReadings(meeting);
   const heading = useFocusOnMount<HTMLHeadingElement>();
   const latest = now ?? before;
   const elapsed = before && now ? now.at - before.at : 0;
@@ -171,15 +171,18 @@ export function StatsPanel({ onClose, ...rest }: Props) {
               rows={receivedRows(latest.snapshot, before?.snapshot, elapsed)}
             />
             <p class="rtt">
-              Round trip: {milliseconds(latest.snapshot.transports.send.roundTripTime)} sending,{' '}
-              {milliseconds(latest.snapshot.transports.receive.roundTripTime)} receiving
+              Round trip: {roundTrip(latest.snapshot, 'producer')} sending,{' '}
+              {roundTrip(latest.snapshot, 'consumer')} receiving
             </p>
           </>
         )}
-        <ServerStats {...rest} />
+        <ServerStats {...rest} transports={latest?.snapshot.transports ?? []} />
       </div>
     </section>
   );
 }
 
-const milliseconds = (seconds: number): string => `${Math.round(seconds * 1000)} ms`;
+function roundTrip({ transports }: RoomSnapshot, side: TransportReport['direction']): string {
+  const seconds = transports.find(({ direction }) => direction === side)?.roundTripTime ?? 0;
+  return `${Math.round(seconds * 1000)} ms`;
+}

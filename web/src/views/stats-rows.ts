@@ -1,5 +1,5 @@
-import type { RoomSnapshot } from '../room/snapshot.ts';
-import { kilobitsPerSecond } from '../room/stats.ts';
+import { kilobitsPerSecond } from '../../../client/src/index.ts';
+import type { RoomSnapshot } from '../snapshot.ts';
 
 /** A table's row: the first cell names it. */
 export interface Row {
@@ -7,7 +7,11 @@ export interface Row {
   cells: string[];
 }
 
-const sourceNames = { audio: 'voice', video: 'camera', screensharing: 'screen' };
+const sourceNames: Record<string, string> = {
+  audio: 'voice',
+  video: 'camera',
+  screensharing: 'screen',
+};
 
 const sizeOf = (width: number, height: number): string => (width > 0 ? `${width}×${height}` : '–');
 const roundedOr = (value: number): string => (value > 0 ? String(Math.round(value)) : '–');
@@ -28,7 +32,7 @@ export function sentRows(
     return {
       id: one.source,
       cells: [
-        sourceNames[one.source],
+        sourceNames[one.source] ?? one.source,
         sizeOf(one.frameWidth, one.frameHeight),
         roundedOr(one.framesPerSecond),
         rate(earlier?.bytes, one.bytes, elapsedMs),
@@ -45,11 +49,11 @@ export function receivedRows(
 ): Row[] {
   const names = new Map(now.peers.map(({ peerId, displayName }) => [peerId, displayName]));
   return now.consumers.map((one) => {
-    const earlier = before?.consumers.find(({ id }) => id === one.id);
+    const earlier = before?.consumers.find((other) => other.subscription === one.subscription);
     return {
-      id: one.id,
+      id: one.subscription,
       cells: [
-        `${names.get(one.peerId) || one.peerId}, ${sourceNames[one.source]}`,
+        `${names.get(one.peerId) || one.peerId}, ${sourceNames[one.source] ?? one.source}`,
         sizeOf(one.frameWidth, one.frameHeight),
         roundedOr(one.framesPerSecond),
         rate(earlier?.bytes, one.bytes, elapsedMs),

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 
-import { formatLayers, parseLayers } from '../room/layers.ts';
-import type { RoomClient } from '../room/room-client.ts';
-import type { ConsumerState, Layers } from '../room/state.ts';
+import type { Layers, SubscriptionState } from '../../../client/src/index.ts';
+import { formatLayers, parseLayers } from '../layer-choice.ts';
+import type { Meeting } from '../meeting.ts';
 import { ChartIcon, PauseIcon, SpeakerIcon } from './icons.tsx';
 import type { Tile } from './tiles.ts';
 
@@ -16,35 +16,42 @@ const spatialName = (layer: number, layers: number): string =>
   (layers === spatialNames.length ? spatialNames[layer] : undefined) ?? `Layer ${layer + 1}`;
 
 /** Each temporal layer doubles the frame rate. Without one, the rate is whatever is there. */
-function optionName({ spatialLayer, temporalLayer }: Layers, consumer: ConsumerState): string {
+function optionName({ spatialLayer, temporalLayer }: Layers, consumer: SubscriptionState): string {
   const name = spatialName(spatialLayer, consumer.spatialLayers);
   if (temporalLayer === undefined) return name;
   return `${name}, 1/${2 ** (consumer.temporalLayers - 1 - temporalLayer)} rate`;
 }
 
 /** What can be chosen, highest first: each spatial layer whole, then at its lower frame rates. */
-function layerOptions({ spatialLayers, temporalLayers }: ConsumerState): Layers[] {
+function layerOptions({ spatialLayers, temporalLayers }: SubscriptionState): Layers[] {
   const rates = [undefined, ...range(temporalLayers - 1).reverse()];
   return range(spatialLayers)
     .reverse()
     .flatMap((spatialLayer) => rates.map((temporalLayer) => ({ spatialLayer, temporalLayer })));
 }
 
+/** Whether this person paused it. */
+export const isPausedByUs = ({ pausedFor }: SubscriptionState): boolean =>
+  pausedFor.includes('application');
+
 interface ConsumerProps {
-  client: RoomClient;
-  consumer: ConsumerState;
+  meeting: Meeting;
+  consumer: SubscriptionState;
   name: string;
 }
 
-function LayerSelect({ client, consumer, name }: ConsumerProps) {
-  const { id, preferred } = consumer;
+function LayerSelect({ meeting, consumer, name }: ConsumerProps) {
+  const { id, preferredLayers: preferred } = consumer;
   return (
     <select
       data-testid="layer-select"
       aria-label={`Layer to receive of ${name}`}
       title="Which layer to receive"
       value={preferred ? formatLayers(preferred) : AUTO}
-      onChange={(event) => client.setPreferredLayers(id, parseLayers(event.currentTarget.value))}
+      onChange={(event) => {
+        const layers = parseLayers(event.currentTarget.value);
+        meeting.room.subscription(id)?.setPreferredLayers(layers);
+      }}
     >
       <option value={AUTO}>Auto</option>
       {layerOptions(consumer).map((layers) => (
@@ -57,7 +64,7 @@ function LayerSelect({ client, consumer, name }: ConsumerProps) {
 }
 
 /** What arrives: the layers as the server says, the size as the browser decodes it. */
-function LayerReadout({ consumer, size }: { consumer: ConsumerState; size: string }) {
+function LayerReadout({ consumer, size }: { consumer: SubscriptionState; size: string }) {
   const { layers, spatialLayers, temporalLayers } = consumer;
   const temporal = layers?.temporalLayer;
   const text = layers
@@ -92,29 +99,31 @@ const IconButton = ({ testId, label, title, onClick, children }: IconButtonProps
   </button>
 );
 
-function PauseButton({ client, consumer, name }: ConsumerProps) {
-  const { id, paused, kind } = consumer;
+function PauseButton({ meeting, consumer, name }: ConsumerProps) {
+  const { id, kind } = consumer;
+  const paused = isPausedByUs(consumer);
   const what = kind === 'video' ? 'video' : 'sound';
   return (
     <IconButton
       testId="pause-consumer"
       label={`${paused ? 'Resume' : 'Pause'} the ${what} of ${name}`}
       title={paused ? 'Resume' : 'Pause'}
-      onClick={() => client.setConsumerPaused(id, !paused)}
+      onClick={() => meeting.room.subscription(id)?.setPaused(!paused)}
     >
       <PauseIcon paused={paused} />
     </IconButton>
   );
 }
 
-function SilenceButton({ client, consumer, name }: ConsumerProps) {
-  const { id, paused } = consumer;
+function SilenceButton({ meeting, consumer, name }: ConsumerProps) {
+  const { id } = consumer;
+  const paused = isPausedByUs(consumer);
   return (
     <IconButton
       testId="pause-audio"
       label={paused ? `Hear ${name} again` : `Silence ${name} for me`}
       title={paused ? 'Hear again' : 'Silence for me'}
-      onClick={() => client.setConsumerPaused(id, !paused)}
+      onClick={() => meeting.room.subscription(id)?.setPaused(!paused)}
     >
       <SpeakerIcon off={paused} />
     </IconButton>
@@ -122,7 +131,7 @@ function SilenceButton({ client, consumer, name }: ConsumerProps) {
 }
 
 interface Props {
-  client: RoomClient;
+  meeting: Meeting;
   tile: Tile;
   /** The size of the picture that is decoded, like 640×360. */
   size: string;
@@ -130,19 +139,19 @@ interface Props {
 }
 
 /** What can be done about one tile: choose its layers, silence it, pause it, see its numbers. */
-export function TileControls({ client, tile, size, onStats }: Props) {
+export function TileControls({ meeting, tile, size, onStats }: Props) {
   const { consumer, audio, producer, name, source } = tile;
   const video = source === 'audio' ? undefined : consumer;
-  const statsId = consumer?.id ?? producer?.id;
+  const statsId = consumer?.id ?? producer?.source;
   return (
     <div class="controls">
       {video && <LayerReadout consumer={video} size={size} />}
       <span class="spacer" />
       {video && video.type !== 'simple' && (
-        <LayerSelect client={client} consumer={video} name={name} />
+        <LayerSelect meeting={meeting} consumer={video} name={name} />
       )}
-      {video && audio && <SilenceButton client={client} consumer={audio} name={name} />}
-      {consumer && <PauseButton client={client} consumer={consumer} name={name} />}
+      {video && audio && <SilenceButton meeting={meeting} consumer={audio} name={name} />}
+      {consumer && <PauseButton meeting={meeting} consumer={consumer} name={name} />}
       {statsId !== undefined && (
         <IconButton
           testId="tile-stats"

@@ -1,13 +1,12 @@
-import type { RoomClient } from '../room/room-client.ts';
-import type { RoomState } from '../room/state.ts';
+import type { Meeting, MeetingState } from '../meeting.ts';
 import { useElementSize } from './hooks.ts';
 import { layoutTiles } from './tile-layout.ts';
 import { TileView } from './tile.tsx';
 import { tilesOf, type Tile } from './tiles.ts';
 
 interface Props {
-  client: RoomClient;
-  state: RoomState;
+  meeting: Meeting;
+  state: MeetingState;
   /** Shows the statistics of a consumer or producer. */
   onStats: (id: string) => void;
 }
@@ -16,9 +15,9 @@ interface Props {
 const isVoice = ({ source }: Tile) => source !== 'screensharing';
 
 /** Everybody's tiles, as large as fits. */
-export function TileGrid({ client, state, onStats }: Props) {
+export function TileGrid({ meeting, state, onStats }: Props) {
   const [ref, space] = useElementSize<HTMLDivElement>();
-  const tiles = tilesOf(state, client);
+  const tiles = tilesOf(state, meeting.room);
   const featured = tiles.filter(({ source }) => source === 'screensharing').length;
   const { rects, height } = layoutTiles(featured, tiles.length - featured, space);
   return (
@@ -29,10 +28,10 @@ export function TileGrid({ client, state, onStats }: Props) {
           return (
             <TileView
               key={tile.key}
-              client={client}
+              meeting={meeting}
               tile={tile}
               rect={rect}
-              speaking={isVoice(tile) && !tile.silent && tile.peerId in state.speaking}
+              speaking={isVoice(tile) && !tile.silent && tile.peerId in state.volumes}
               active={isVoice(tile) && state.activeSpeaker === tile.peerId}
               onStats={onStats}
             />

@@ -1,14 +1,14 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 
-import type { RoomClient } from '../room/room-client.ts';
 import { MicrophoneIcon } from './icons.tsx';
-import { TileControls } from './tile-controls.tsx';
+import type { Meeting } from '../meeting.ts';
+import { isPausedByUs, TileControls } from './tile-controls.tsx';
 import type { Rect } from './tile-layout.ts';
 import { initialsOf, type Tile } from './tiles.ts';
 import { VideoPicture } from './video-picture.tsx';
 
 interface Props {
-  client: RoomClient;
+  meeting: Meeting;
   tile: Tile;
   /** Missing until the grid has been measured. */
   rect: Rect | undefined;
@@ -26,18 +26,9 @@ const labelOf = ({ name, self, source }: Tile): string => {
 /** Why nothing moves, if that is so. */
 function stillness({ consumer, source, name }: Tile): string {
   if (!consumer || source === 'audio') return '';
-  if (consumer.paused) return 'Paused by you';
+  if (isPausedByUs(consumer)) return 'Paused by you';
   if (consumer.producerPaused) return `Paused by ${name}`;
-  return consumer.track ? '' : 'Connecting…';
-}
-
-/** Tells the client how large the picture is, so that it asks for a fitting layer. */
-function usePictureHeight(client: RoomClient, tile: Tile, height: number) {
-  const id = tile.source === 'audio' ? undefined : tile.consumer?.id;
-  const pixels = Math.round(height * devicePixelRatio);
-  useEffect(() => {
-    if (id !== undefined && pixels > 0) client.setPictureHeight(id, pixels);
-  }, [id, pixels]);
+  return consumer.interrupted ? 'Reconnecting…' : '';
 }
 
 const place = ({ left, top, width, height }: Rect) => ({
@@ -59,12 +50,22 @@ function Name({ tile, speaking }: { tile: Tile; speaking: boolean }) {
   );
 }
 
-function Picture({ tile, onSize }: { tile: Tile; onSize: (size: string) => void }) {
-  const track = tile.source === 'audio' ? undefined : (tile.consumer ?? tile.producer)?.track;
-  if (track) {
-    const mirrored = tile.self && tile.source === 'video';
+interface PictureProps {
+  meeting: Meeting;
+  tile: Tile;
+  onSize: (size: string) => void;
+}
+
+function Picture({ meeting, tile, onSize }: PictureProps) {
+  const { consumer, producer, source } = tile;
+  const shown =
+    source === 'audio'
+      ? undefined
+      : (meeting.room.subscription(consumer?.id ?? '') ?? producer?.track);
+  if (shown) {
+    const mirrored = tile.self && source === 'video';
     const label = `Video: ${labelOf(tile)}`;
-    return <VideoPicture track={track} label={label} mirrored={mirrored} onSize={onSize} />;
+    return <VideoPicture shown={shown} label={label} mirrored={mirrored} onSize={onSize} />;
   }
   return (
     <span class="avatar" aria-hidden="true">
@@ -73,8 +74,7 @@ function Picture({ tile, onSize }: { tile: Tile; onSize: (size: string) => void 
   );
 }
 
-export function TileView({ client, tile, rect, speaking, active, onStats }: Props) {
-  usePictureHeight(client, tile, rect?.height ?? 0);
+export function TileView({ meeting, tile, rect, speaking, active, onStats }: Props) {
   const [size, setSize] = useState('');
   const still = stillness(tile);
   const classes = ['tile', tile.source, speaking ? 'speaking' : '', active ? 'active' : ''];
@@ -85,13 +85,13 @@ export function TileView({ client, tile, rect, speaking, active, onStats }: Prop
       data-testid="tile"
       data-peer-id={tile.peerId}
       data-source={tile.source}
-      data-consumer-id={tile.consumer?.id ?? ''}
+      data-consumer-id={tile.consumer?.consumerId ?? ''}
       data-self={String(tile.self)}
       style={rect && place(rect)}
     >
-      <Picture tile={tile} onSize={setSize} />
+      <Picture meeting={meeting} tile={tile} onSize={setSize} />
       {still !== '' && <p class="still">{still}</p>}
-      <TileControls client={client} tile={tile} size={size} onStats={onStats} />
+      <TileControls meeting={meeting} tile={tile} size={size} onStats={onStats} />
       <Name tile={tile} speaking={speaking} />
     </li>
   );

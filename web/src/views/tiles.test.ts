@@ -1,40 +1,38 @@
 import { describe, expect, it } from '@jest/globals';
 
-import {
-  initialRoomState,
-  type ConsumerState,
-  type ProducerState,
-  type RoomState,
-  type Source,
-} from '../room/state.ts';
+import type { PublicationState, RoomState, SubscriptionState } from '../../../client/src/index.ts';
+import { initialRoomState } from '../../../client/src/state.ts';
 import { initialsOf, tilesOf } from './tiles.ts';
 
 const self = { peerId: 'me', displayName: 'Ada' };
 
-const consumer = (peerId: string, source: Source, paused = false): ConsumerState => ({
+const subscription = (peerId: string, source: string, paused = false): SubscriptionState => ({
   id: `${peerId}-${source}`,
+  consumerId: 'c',
   producerId: 'p',
   peerId,
   kind: source === 'audio' ? 'audio' : 'video',
   source,
+  stream: {} as MediaStream,
   type: 'simple',
-  track: undefined,
-  paused: false,
+  pausedFor: [],
   producerPaused: paused,
+  interrupted: false,
   layers: undefined,
-  preferred: undefined,
+  preferredLayers: undefined,
   spatialLayers: 1,
   temporalLayers: 1,
   score: undefined,
 });
 
-const producer = (source: Source, muted = false): ProducerState => ({
+const publication = (source: string, paused = false): PublicationState => ({
   source,
   kind: source === 'audio' ? 'audio' : 'video',
   track: {} as MediaStreamTrack,
-  muted,
-  id: source,
+  paused,
+  producerId: source,
   score: undefined,
+  interrupted: false,
 });
 
 const room = (change: Partial<RoomState>): RoomState => ({ ...initialRoomState, ...change });
@@ -48,8 +46,8 @@ describe('tilesOf', () => {
   it('puts shared screens first and this person before the others', () => {
     const state = room({
       peers: [grace],
-      consumers: [consumer('grace', 'video'), consumer('grace', 'screensharing')],
-      producers: [producer('video'), producer('screensharing')],
+      subscriptions: [subscription('grace', 'video'), subscription('grace', 'screensharing')],
+      publications: [publication('video'), publication('screensharing')],
     });
     expect(tilesOf(state, self).map(({ peerId, source }) => `${peerId} ${source}`)).toEqual([
       'me screensharing',
@@ -62,7 +60,7 @@ describe('tilesOf', () => {
   it('shows camera and voice of a person as one tile', () => {
     const state = room({
       peers: [grace],
-      consumers: [consumer('grace', 'audio'), consumer('grace', 'video')],
+      subscriptions: [subscription('grace', 'audio'), subscription('grace', 'video')],
     });
     expect(tilesOf(state, self)[1]).toMatchObject({
       source: 'video',
@@ -73,7 +71,7 @@ describe('tilesOf', () => {
   });
 
   it('shows a person without a camera by their voice, and whether it is off', () => {
-    const state = room({ peers: [grace], consumers: [consumer('grace', 'audio', true)] });
+    const state = room({ peers: [grace], subscriptions: [subscription('grace', 'audio', true)] });
     expect(tilesOf(state, self)[1]).toMatchObject({
       source: 'audio',
       consumer: { id: 'grace-audio' },
@@ -82,7 +80,7 @@ describe('tilesOf', () => {
   });
 
   it('shows media of a peer that was not announced yet, under its id', () => {
-    const state = room({ consumers: [consumer('early', 'video')] });
+    const state = room({ subscriptions: [subscription('early', 'video')] });
     expect(tilesOf(state, self)[1]).toMatchObject({ peerId: 'early', name: 'early' });
   });
 

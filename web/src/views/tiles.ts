@@ -1,4 +1,4 @@
-import type { ConsumerState, ProducerState, RoomState } from '../room/state.ts';
+import type { PublicationState, RoomState, SubscriptionState } from '../../../client/src/index.ts';
 
 /** One rectangle of the grid: a person's camera (or, without one, their voice), or a screen that they share. */
 export interface Tile {
@@ -9,10 +9,10 @@ export interface Tile {
   self: boolean;
   source: 'video' | 'screensharing' | 'audio';
   /** What it shows; of a tile with a camera or a screen the video, of another the voice. */
-  consumer: ConsumerState | undefined;
+  consumer: SubscriptionState | undefined;
   /** The voice that goes with it. */
-  audio: ConsumerState | undefined;
-  producer: ProducerState | undefined;
+  audio: SubscriptionState | undefined;
+  producer: PublicationState | undefined;
   /** Whether their microphone is off, as far as one can tell. */
   silent: boolean;
 }
@@ -23,7 +23,7 @@ interface Self {
 }
 
 function selfTiles(state: RoomState, self: Self): Tile[] {
-  const find = (source: string) => state.producers.find((one) => one.source === source);
+  const find = (source: string) => state.publications.find((one) => one.source === source);
   const camera = find('video');
   const microphone = find('audio');
   const screen = find('screensharing');
@@ -33,7 +33,7 @@ function selfTiles(state: RoomState, self: Self): Tile[] {
     self: true,
     consumer: undefined,
     audio: undefined,
-    silent: !microphone || microphone.muted,
+    silent: !microphone || microphone.paused,
   };
   const main: Tile = {
     ...common,
@@ -47,7 +47,7 @@ function selfTiles(state: RoomState, self: Self): Tile[] {
 }
 
 function peerTiles(state: RoomState, peerId: string, name: string): Tile[] {
-  const own = state.consumers.filter((consumer) => consumer.peerId === peerId);
+  const own = state.subscriptions.filter((consumer) => consumer.peerId === peerId);
   const audio = own.find(({ source }) => source === 'audio');
   const camera = own.find(({ source }) => source === 'video');
   const common = {
@@ -76,7 +76,7 @@ function peerTiles(state: RoomState, peerId: string, name: string): Tile[] {
 /** All tiles: shared screens, then this person, then the others in the order in which they came. */
 export function tilesOf(state: RoomState, self: Self): Tile[] {
   // Media may arrive a moment before the one it is from is announced.
-  const names = new Map(state.consumers.map(({ peerId }) => [peerId, peerId]));
+  const names = new Map(state.subscriptions.map(({ peerId }) => [peerId, peerId]));
   const order = new Map(state.peers.map((peer) => [peer.peerId, peer.displayName || peer.peerId]));
   for (const [peerId, name] of names) if (!order.has(peerId)) order.set(peerId, name);
   order.delete(self.peerId);

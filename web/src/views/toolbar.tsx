@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 
-import type { RoomClient } from '../room/room-client.ts';
-import type { RoomState, Source } from '../room/state.ts';
+import type { CaptureSource } from '../../../client/src/index.ts';
+import type { Meeting, MeetingState } from '../meeting.ts';
 import {
   CameraIcon,
   ChartIcon,
@@ -46,18 +46,18 @@ const ToolButton = ({ testId, label, short, className = '', ...rest }: ButtonPro
 );
 
 interface Props {
-  client: RoomClient;
-  state: RoomState;
+  meeting: Meeting;
+  state: MeetingState;
   panel: Panel | undefined;
   /** Chat messages that arrived while the chat was not shown. */
   unread: number;
   onPanel: (panel: Panel) => void;
 }
 
-export function Toolbar({ client, state, panel, unread, onPanel }: Props) {
-  const isOn = (source: Source) =>
-    state.producers.some((producer) => producer.source === source && !producer.muted);
-  const toggle = (source: Source) => void client.setEnabled(source, !isOn(source));
+export function Toolbar({ meeting, state, panel, unread, onPanel }: Props) {
+  const isOn = (source: CaptureSource) =>
+    state.publications.some((one) => one.source === source && !one.paused);
+  const toggle = (source: CaptureSource) => void meeting.setEnabled(source, !isOn(source));
   const [microphone, camera, screen] = [isOn('audio'), isOn('video'), isOn('screensharing')];
   const onOff = (on: boolean) => (on ? 'on' : 'off');
   return (
@@ -119,7 +119,7 @@ export function Toolbar({ client, state, panel, unread, onPanel }: Props) {
         label="Leave the room"
         short="Leave"
         className="leave"
-        onClick={() => client.leave()}
+        onClick={() => meeting.room.close()}
       >
         <LeaveIcon />
       </ToolButton>

@@ -1,15 +1,18 @@
 import { useEffect, useRef } from 'preact/hooks';
 
+import type { Subscription } from '../../../client/src/index.ts';
+
 interface Props {
-  track: MediaStreamTrack;
+  /** Another's, or this person's own track. */
+  shown: Subscription | MediaStreamTrack;
   label: string;
   mirrored: boolean;
   /** Called with the size of what is decoded, whenever it changes. */
   onSize: (size: string) => void;
 }
 
-/** A track on the screen. Sound is played apart, so the picture may always start by itself. */
-export function VideoPicture({ track, label, mirrored, onSize }: Props) {
+/** A picture on the screen. Sound is played apart, so the picture may always start by itself. */
+export function VideoPicture({ shown, label, mirrored, onSize }: Props) {
   const element = useRef<HTMLVideoElement>(null);
   const play = () => {
     // A browser may pause a picture that was moved in the document; one that is gone needs no playing.
@@ -18,12 +21,10 @@ export function VideoPicture({ track, label, mirrored, onSize }: Props) {
   useEffect(() => {
     const video = element.current;
     if (!video) return;
-    video.srcObject = new MediaStream([track]);
+    const detach = 'attach' in shown ? shown.attach(video) : showTrack(video, shown);
     play();
-    return () => {
-      video.srcObject = null;
-    };
-  }, [track]);
+    return detach;
+  }, [shown]);
   return (
     <video
       ref={element}
@@ -38,4 +39,11 @@ export function VideoPicture({ track, label, mirrored, onSize }: Props) {
       }
     />
   );
+}
+
+function showTrack(video: HTMLVideoElement, track: MediaStreamTrack): () => void {
+  video.srcObject = new MediaStream([track]);
+  return () => {
+    video.srcObject = null;
+  };
 }

@@ -1,0 +1,38 @@
+import { sleep } from '../signaling/persist.ts';
+import type { Timing } from '../timing.ts';
+import type { Feed } from './feed.ts';
+
+interface Swap {
+  next: Feed;
+  /** What is shown until then. */
+  shown: Feed | undefined;
+  timing: Timing['move'];
+  /** Nothing is to come: paused by either end. */
+  isStill: () => boolean;
+  /** It is not to be shown any more, another one took its place. */
+  isVoid: () => boolean;
+}
+
+/**
+ * Waits until `next` may take the place of what is shown: once it has decoded a frame or got sound; at once where nothing
+ * is to come; else after a while, if what is shown does not move any more, and at last in any case.
+ */
+export async function untilSwappable({
+  next,
+  shown,
+  timing,
+  isStill,
+  isVoid,
+}: Swap): Promise<void> {
+  const patience = next.announced.kind === 'video' ? timing.videoMs : timing.audioMs;
+  let seen = shown ? await shown.progress() : 0;
+  let movedAt = 0;
+  for (let waited = 0; !isVoid() && !isStill(); waited += timing.pollMs) {
+    if ((await next.progress()) > 0 || waited >= timing.keepOldMs) return;
+    const now = shown && !shown.gone ? await shown.progress() : seen;
+    if (now > seen) movedAt = waited;
+    seen = now;
+    if (waited >= patience && waited - movedAt >= timing.stalledMs) return;
+    await sleep(timing.pollMs);
+  }
+}
