@@ -65,18 +65,6 @@ describe('a room whose node ends', () => {
     expect(world.room('room').status?.placementGeneration).toBe(2);
   });
 
-  it('is on another node as soon as its pod says that the process has ended', async () => {
-    const from = await start({ intervalMs: 60_000 });
-    const { conditions = [] } = world.pods
-      .list()
-      .find(({ metadata }) => metadata.name === from.podName)!.status;
-    world.pods.setStatus(from.podName, {
-      conditions,
-      containerStatuses: [{ restartCount: 0, state: { terminated: { exitCode: 137 } } }],
-    });
-    expect(await moved(from)).toBeLessThan(1000);
-  });
-
   it('keeps its node while that stalls for less than its time', async () => {
     const from = await start({
       ...{ ...quickConfig.nodes, deadAfterMs: 3000, replaceAfterMs: 3000 },

@@ -163,6 +163,56 @@ describe('a node that ends', () => {
   });
 });
 
+describe("what a pod says of its node's process", () => {
+  const news = (name: string, restartCount: number, isRunning: boolean): WatchEvent<Pod> => {
+    const { pod } = machine(name);
+    const state = isRunning ? { running: { startedAt: '' } } : { terminated: { exitCode: 137 } };
+    const containerStatuses = [{ restartCount, state }];
+    return { type: 'MODIFIED', object: { ...pod, status: { ...pod.status, containerStatuses } } };
+  };
+  const instanceOf = (name: string) => monitor.get({ namespace: 'default', name })?.instance;
+  /** The pod tells of a crash. @returns how long until that counts */
+  async function timeUntilOver(mode: Mode): Promise<number> {
+    await clock.advance(5300);
+    machine('a').mode = mode;
+    const since = clock.now();
+    tell(news('a', 0, false));
+    while (instanceOf('a') && clock.now() - since < 5000) await clock.advance(10);
+    return clock.now() - since;
+  }
+
+  it('counts at once where nothing listens any more', async () => {
+    expect(await timeUntilOver('Refuses')).toBeLessThanOrEqual(10);
+  });
+
+  it('counts after the time of a poll where nothing is to be heard', async () => {
+    expect(await timeUntilOver('Silent')).toBeLessThanOrEqual(1500);
+  });
+
+  it('is outdated where the process has been started again and answers already', async () => {
+    await clock.advance(5300);
+    machine('a').node.restart();
+    await clock.advance(1000);
+    const { id } = instanceOf('a')!;
+    expect(id).toBe(machine('a').node.instanceId);
+    const seen = new Set<string | undefined>();
+    monitor.onChange((_, after) => seen.add(after?.instance?.id));
+    tell(news('a', 0, false));
+    await clock.advance(100);
+    tell(news('a', 1, false));
+    tell(news('a', 1, true));
+    await clock.advance(5000);
+    expect(
+      [...seen].filter((other) => other !== instanceOf('b')?.id && other !== instanceOf('c')?.id),
+    ).toEqual([id]);
+    expect(instanceOf('a')?.restartCount).toBe(1);
+    machine('a').node.restart();
+    tell(news('a', 2, true));
+    await clock.advance(100);
+    expect(instanceOf('a')?.id).toBe(machine('a').node.instanceId);
+  });
+});
+
 describe('a node that goes silent', () => {
   it('is given up about three seconds later, whenever that was', async () => {
     for (let phaseMs = 0; phaseMs < 1000; phaseMs += 90) {

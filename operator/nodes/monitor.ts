@@ -14,6 +14,7 @@ import {
   observeAnswer,
   observeMiss,
   observePod,
+  observeSameRun,
   silenceOf,
   type Answer,
   type LivenessPolicy,
@@ -57,14 +58,23 @@ export interface MonitorDeps {
 
 /** The polling of one pod's node at one address. */
 interface Watch {
-  uid: string;
+  pod: Pod;
   url: string;
+  /** What the pod says last, while its node is asked whether that is so. */
+  news?: Pod | undefined;
   /** Calls the next poll off. */
   cancel?: (() => void) | undefined;
   closeLine?: (() => void) | undefined;
   /** When the line last ended by itself: one that a node won't hold must not make polls follow one another. */
   lineEndedAt: number;
 }
+
+/** Whether the same pod says that the instance which answered is over. */
+const contradicts = (before: ObservedNode, after: ObservedNode): boolean =>
+  before.pod.metadata.uid === after.pod.metadata.uid &&
+  before.instance !== undefined &&
+  after.instance === undefined &&
+  before.state !== 'Dead';
 
 /** Nodes that are asked at once when another one refuses its connections. */
 const maxWitnesses = 3;
@@ -132,10 +142,51 @@ export class NodeMonitor {
     const key = formatKey(pod.metadata);
     const before = this.#nodes.get(key);
     const after = observePod(pod, podUrl(pod), before);
+    if (before && contradicts(before, after)) this.#confirmEnd(key, pod);
+    else this.#takePod(key, before, after);
+  }
+
+  #takePod(key: string, before: ObservedNode | undefined, after: ObservedNode): void {
     this.#put(key, after);
     const isNew = this.#keepWatch(key, after);
+    const { pod } = after;
     // A node that has just become ready needn't wait for its turn.
     if (isNew || (before && isPodReady(pod) && !isPodReady(before.pod))) this.#pollNow(key);
+  }
+
+  /**
+   * The pod says that the process which answers is over. Its news may be older than the answer, as after an outage of the API
+   * server while the process was started again: so the node is asked, and the pod's word counts where that brings no answer.
+   */
+  #confirmEnd(key: string, pod: Pod): void {
+    const watch = this.#watches.get(key);
+    if (!watch) return;
+    const isAsked = watch.news !== undefined;
+    watch.news = pod;
+    if (isAsked) return;
+    this.#track(
+      this.#ask(watch.pod, watch.url).then(({ answer }) => {
+        const before = this.#nodes.get(key);
+        if (this.#closed || this.#watches.get(key) !== watch || !watch.news || !before) return;
+        const news = watch.news;
+        watch.news = undefined;
+        const isSame = answer && answer.status.instanceId === before.instance?.id;
+        const after = isSame
+          ? observeSameRun(news, before)
+          : observePod(news, podUrl(news), before);
+        if (after) this.#takePod(key, before, after);
+        // Who answers in its place is to be known too.
+        if (!isSame) this.#pollNow(key);
+      }),
+    );
+  }
+
+  /** Lets {@link close} wait for work that is under way. */
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#deps.logger.error({ err: error }, 'polling a node failed'))
+      .finally(() => this.#polls.delete(tracked));
+    this.#polls.add(tracked);
   }
 
   /** Polls a node for as long as its process may run. @returns whether it was not polled before */
@@ -143,9 +194,9 @@ export class NodeMonitor {
     const watch = this.#watches.get(key);
     const { uid } = pod.metadata;
     if (url !== undefined && mayRun(pod)) {
-      if (watch?.uid === uid && watch.url === url) return false;
+      if (watch?.pod.metadata.uid === uid && watch.url === url) return false;
       this.#endWatch(key);
-      this.#watches.set(key, { uid, url, lineEndedAt: -Infinity });
+      this.#watches.set(key, { pod, url, lineEndedAt: -Infinity });
       return true;
     }
     this.#endWatch(key);
@@ -178,11 +229,7 @@ export class NodeMonitor {
     watch.cancel = undefined;
     // One that has answered before is asked again while it lets a poll wait.
     if (node.instance) this.#pollAfter(key, this.#silentPause(node));
-    const poll = this.#pollOne(key)
-      .then((miss) => this.#planNext(key, miss))
-      .catch((error: unknown) => this.#deps.logger.error({ err: error }, 'polling a node failed'))
-      .finally(() => this.#polls.delete(poll));
-    this.#polls.add(poll);
+    this.#track(this.#pollOne(key).then((miss) => this.#planNext(key, miss)));
   }
 
   /** A closed connection is a reason to ask again soon; after silence the next poll may be on its way already. */

@@ -71,6 +71,17 @@ export function observePod(pod: Pod, url: string | undefined, before?: ObservedN
   return sameRun ? { ...known, pod, url } : fresh;
 }
 
+/**
+ * The pod's news of a process that answers all the same: it was started again, or the news is an older one.
+ *
+ * @returns undefined while the pod does not say that a process runs: newer news of it is to come
+ */
+export function observeSameRun(pod: Pod, before: ObservedNode): ObservedNode | undefined {
+  if (!mayRun(pod) || !before.instance) return undefined;
+  const restartCount = restartCountOf(pod);
+  return { ...before, pod, instance: { ...before.instance, restartCount } };
+}
+
 /** Whether the node gives its clients the address that it is to give them. */
 export const announces = (status: NodeStatus, address: string | undefined): boolean =>
   address === undefined || status.announcedAddress === address;
