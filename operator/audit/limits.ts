@@ -15,7 +15,7 @@ export function limitsOf(config: OperatorConfig, nodes: readonly NodeObjects[]):
     pipeLostMs: slowest(({ pipeLostAfterMs }) => pipeLostAfterMs) + sweepMs,
     roomMs: reconcile.resyncMs + polls.intervalMs,
     orphanMs: rooms.orphanGraceMs + 2 * polls.intervalMs,
-    instanceMs: polls.intervalMs * polls.deadAfterMisses + 2 * instances.auditIntervalMs,
+    instanceMs: polls.replaceAfterMs + 2 * instances.auditIntervalMs,
     replicaSilentMs: audit.replicaSilentMs,
     detachedMs: audit.detachedMs,
     auditMs: 2 * audit.intervalMs + audit.graceMs,
