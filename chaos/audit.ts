@@ -1,26 +1,31 @@
-import { messageOf } from '../common/errors.ts';
-import { censusOfNodes, censusOfTables } from '../e2e/census.ts';
+import { auditPlatform } from '../operator/audit/audit.ts';
+import type { OperatorConfig } from '../operator/config.ts';
 import { until } from '../testing/until.ts';
-import type { Platform } from './platform.ts';
 
-/** How long nodes and tables may take to agree, in milliseconds. */
-const settle = { timeoutMs: 60_000, intervalMs: 500 };
+/** How long collectors may take until no difference is left, in milliseconds, and how long one has to last to count. */
+const settle = { timeoutMs: 120_000, intervalMs: 1000, graceMs: 2000 };
 
-/** Where nodes and tables differ, as sentences. */
-export async function auditProblems(platform: Platform): Promise<string[]> {
-  try {
-    await until(
-      'nodes and tables to agree',
-      async () => {
-        const nodes = censusOfNodes((await platform.mediaNodes()).map(({ status }) => status));
-        const tables = await censusOfTables(platform.knex);
-        if (JSON.stringify(nodes) === JSON.stringify(tables)) return true;
-        throw new Error(`nodes ${JSON.stringify(nodes)}, tables ${JSON.stringify(tables)}`);
-      },
-      settle,
-    );
-    return [];
-  } catch (error) {
-    return [messageOf(error)];
-  }
+/**
+ * Compares resources, tables and media nodes until they are the same.
+ *
+ * @throws Error naming what stays different or can't be looked at
+ */
+export async function auditUntilSame(config: OperatorConfig): Promise<void> {
+  await until(
+    'the audit to find no difference',
+    async () => {
+      const { graceMs } = settle;
+      const { differences, unreachable } = await auditPlatform(config, { graceMs });
+      const found = [
+        ...unreachable.map(({ place, reason }) => `${place}: ${reason}`),
+        ...differences.map(
+          ({ kind, ids, foundIn, missingFrom }) =>
+            `${kind} ${JSON.stringify(ids)}, found in ${foundIn.join(', ')}, missing from ${missingFrom.join(', ')}`,
+        ),
+      ];
+      if (found.length > 0) throw new Error(found.join('; '));
+      return true;
+    },
+    settle,
+  );
 }

@@ -64,6 +64,12 @@ export interface Platform {
   cut?: ((node: MediaNode, what: 'udp' | 'all') => Promise<() => Promise<void>>) | undefined;
   /** Leaves no space on the disk of a component. Resolves to what makes some again. */
   fillDisk?: ((of: 'postgres' | 'logs') => Promise<() => Promise<void>>) | undefined;
+  /**
+   * Compares resources, tables and nodes until they are the same.
+   *
+   * @throws Error naming what stays different
+   */
+  audit: () => Promise<void>;
   /** Waits until everything runs and is as the specs say. */
   steady: () => Promise<void>;
   stop: () => Promise<void>;

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { summarize, type GapSummary, type Percentiles, type StreamGap } from './gaps.ts';
-import type { Holdings } from './resources.ts';
+import type { Holding, Holdings } from './resources.ts';
 
 /** One fault or pair of faults, with what came of it. */
 export interface EventRecord {
@@ -80,13 +80,16 @@ export const problemsOf = ({ events, problems }: ChaosReport): string[] => [
   ...problems,
 ];
 
+const describeHolding = ({ memoryMegabytes, handles, udpPorts }: Holding): string =>
+  `${memoryMegabytes} MB, ${handles} handles, ${udpPorts} UDP ports`;
+
 /** As Markdown. */
 export function renderReport(report: ChaosReport): string {
   const { seed, mode, events, durationMs, told, reloads, notRun, holdings } = report;
   const minutes = (durationMs / 60_000).toFixed(1);
   const memory = (name: string): string => {
     const after = holdings.after?.processes.find((one) => one.name === name);
-    return after ? `${after.memoryMegabytes} MB, ${after.handles} handles` : 'gone';
+    return after ? describeHolding(after) : 'gone';
   };
   return [
     `${events.length} events in ${minutes} minutes, seed ${seed}, ${mode} mode.`,
@@ -99,8 +102,7 @@ export function renderReport(report: ChaosReport): string {
     ...list(
       'Before and after',
       holdings.before.processes.map(
-        ({ name, memoryMegabytes, handles }) =>
-          `${name}: ${memoryMegabytes} MB, ${handles} handles → ${memory(name)}`,
+        (holding) => `${holding.name}: ${describeHolding(holding)} → ${memory(holding.name)}`,
       ),
     ),
     ...list(

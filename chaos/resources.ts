@@ -1,9 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 
 import type { Knex } from 'knex';
 
 import { until } from '../testing/until.ts';
-import type { Platform, Running } from './platform.ts';
+import type { Platform } from './platform.ts';
 
 /** What a process holds. */
 export interface Holding {
@@ -12,18 +12,18 @@ export interface Holding {
   memoryMegabytes: number;
   /** Open files and sockets. */
   handles: number;
+  /** Bound UDP ports. */
+  udpPorts: number;
 }
 
 export interface Holdings {
   processes: Holding[];
   /** Rows of the session tables. */
   rows: Record<string, number>;
-  /** UDP ports that are bound. */
-  udpPorts: number;
 }
 
 /** How much more a process may hold at the end than at the beginning. What began later has no beginning of its own. */
-const allowance = { memoryMegabytes: 60, memoryShare: 1.5, handles: 15, udpPorts: 0 };
+const allowance = { memoryMegabytes: 150, memoryShare: 2, handles: 15, udpPorts: 0 };
 /** How long what peers leave behind may take to go, in milliseconds: idle pipes and sweeps included. */
 const settle = { timeoutMs: 90_000, intervalMs: 1000 };
 
@@ -44,9 +44,23 @@ async function memoryOf(pid: number): Promise<number> {
   return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024);
 }
 
-async function holdingOf({ name, pid }: Running): Promise<Holding> {
-  const handles = (await readdir(`/proc/${pid}/fd`)).length;
-  return { name, pid, memoryMegabytes: await memoryOf(pid), handles };
+/** Inodes of the UDP sockets of this network namespace, or of another one that a process is in. */
+async function udpSocketsAt(pid: number): Promise<Set<string>> {
+  const [, ...lines] = (await readFile(`/proc/${pid}/net/udp`, 'utf8')).trim().split('\n');
+  return new Set(lines.map((line) => `socket:[${line.trim().split(/\s+/)[9] ?? ''}]`));
+}
+
+async function holdingOf({ name, pid }: { name: string; pid: number }): Promise<Holding> {
+  const sockets = await udpSocketsAt(pid);
+  const handles = await readdir(`/proc/${pid}/fd`);
+  // One that was closed meanwhile is none.
+  const links = await Promise.all(
+    handles.map((handle) => readlink(`/proc/${pid}/fd/${handle}`).catch(() => '')),
+  );
+  return {
+    ...{ name, pid, memoryMegabytes: await memoryOf(pid), handles: handles.length },
+    udpPorts: links.filter((link) => sockets.has(link)).length,
+  };
 }
 
 async function rowsOf(knex: Knex): Promise<Record<string, number>> {
@@ -59,10 +73,12 @@ async function rowsOf(knex: Knex): Promise<Record<string, number>> {
   return Object.fromEntries(counts);
 }
 
-/** Bound UDP ports of this network namespace. */
-async function udpPorts(): Promise<number> {
-  const lines = (await readFile('/proc/net/udp', 'utf8')).trim().split('\n');
-  return lines.length - 1;
+/** The parts of the platform, and the mediasoup workers of its nodes. */
+async function allProcesses(platform: Platform): Promise<{ name: string; pid: number }[]> {
+  const workers = (await platform.mediaNodes()).flatMap(({ pod, status }) =>
+    status.workers.map(({ pid }, i) => ({ name: `${pod}-worker-${i}`, pid })),
+  );
+  return [...(await platform.processes()), ...workers];
 }
 
 /** Once nobody is in any room: waits until nothing of a session is left, and reads what the parts hold. */
@@ -90,32 +106,40 @@ export async function readHoldings(platform: Platform): Promise<Holdings> {
     },
     settle,
   );
-  const processes = await Promise.all((await platform.processes()).map(holdingOf));
-  return { processes, rows, udpPorts: await udpPorts() };
+  const processes = await Promise.all((await allProcesses(platform)).map(holdingOf));
+  return { processes, rows };
 }
 
-/** What the parts hold more than they should, as sentences. Processes that began meanwhile are measured by their kind. */
+type Measure = 'memoryMegabytes' | 'handles' | 'udpPorts';
+
+const allowed: Record<Measure, { what: string; most: (before: number) => number }> = {
+  memoryMegabytes: {
+    what: 'MB of memory',
+    most: (before) => Math.max(before * allowance.memoryShare, before + allowance.memoryMegabytes),
+  },
+  handles: { what: 'open handles', most: (before) => before + allowance.handles },
+  udpPorts: { what: 'bound UDP ports', most: (before) => before + allowance.udpPorts },
+};
+
+/** `consumers` for `consumers-12`: a pod that took another's place is measured by those of its pool. */
+const kindOf = (name: string): string => name.replace(/-\d+/, '');
+
+/** What the parts hold more than they should, as sentences. */
 export function compareHoldings(before: Holdings, after: Holdings): string[] {
-  const kindOf = (name: string): string => name.replace(/-\d+$/, '');
-  const largest = (name: string, key: 'memoryMegabytes' | 'handles'): number =>
+  const largest = (name: string, measure: Measure): number =>
     Math.max(
       0,
-      ...before.processes.filter((one) => kindOf(one.name) === kindOf(name)).map((one) => one[key]),
+      ...before.processes
+        .filter((one) => kindOf(one.name) === kindOf(name))
+        .map((one) => one[measure]),
     );
-  const leaks = after.processes.flatMap(({ name, memoryMegabytes, handles }) => {
-    const memory = largest(name, 'memoryMegabytes');
-    const most = Math.max(memory * allowance.memoryShare, memory + allowance.memoryMegabytes);
-    const files = largest(name, 'handles');
-    return [
-      ...(memoryMegabytes > most
-        ? [`${name} has ${memoryMegabytes} MB of memory, ${memory} MB before`]
-        : []),
-      ...(handles > files + allowance.handles
-        ? [`${name} has ${handles} handles open, ${files} before`]
-        : []),
-    ];
-  });
-  if (after.udpPorts > before.udpPorts + allowance.udpPorts)
-    leaks.push(`${after.udpPorts} UDP ports are bound, ${before.udpPorts} before`);
-  return leaks;
+  return after.processes.flatMap((process) =>
+    (Object.keys(allowed) as Measure[]).flatMap((measure) => {
+      const { what, most } = allowed[measure];
+      const was = largest(process.name, measure);
+      return process[measure] > most(was)
+        ? [`${process.name} has ${process[measure]} ${what}, ${was} before`]
+        : [];
+    }),
+  );
 }

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { messageOf } from '../common/errors.ts';
 import { createRandom } from '../testing/random.ts';
-import { auditProblems } from './audit.ts';
 import { faults, missingFor, type Blow } from './faults.ts';
 import { percentilesOf, summarize, type StreamGap } from './gaps.ts';
 import { Meeting } from './meeting.ts';
@@ -29,6 +28,7 @@ const controlWindowMs = 5000;
 /** Pause between two rounds, in milliseconds. */
 const restMs = 500;
 
+/** What is wrong with the work, if anything. */
 const problem = async (work: () => Promise<unknown>): Promise<string[]> => {
   try {
     await work();
@@ -184,7 +184,7 @@ export async function runChaos(options: RunOptions): Promise<ChaosReport> {
         report.holdings.after = await readHoldings(platform);
         report.problems.push(...compareHoldings(before, report.holdings.after));
       })),
-      ...(await auditProblems(platform)),
+      ...(await problem(() => platform.audit())),
       ...(await problem(() => meeting.tryRoom(rooms.last))),
     );
     return report;

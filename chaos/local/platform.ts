@@ -8,12 +8,13 @@ import { createKnex } from '../../common/db/knex.ts';
 import { migrate } from '../../common/db/migrate.ts';
 import { collectionPath, objectPath, resourceTypes } from '../../common/kubernetes/paths.ts';
 import { apiVersion, type MediaWorker } from '../../common/resources/types.ts';
-import { databaseConfig } from '../../common/service/config.ts';
+import { databaseConfig, readConfig } from '../../common/service/config.ts';
 import { mediaNodeConfigOf, signalingConfigOf } from '../../demo/configs.ts';
 import { nodeClientOf } from '../../demo/node-client.ts';
 import { buildPage } from '../../demo/page-build.ts';
 import { startPageServer } from '../../demo/page-server.ts';
 import { freePorts } from '../../demo/ports.ts';
+import { operatorConfig } from '../../operator/config.ts';
 import { Cleanup } from '../../testing/cleanup.ts';
 import { startControlPlane, type ControlPlane } from '../../testing/kubernetes/control-plane.ts';
 import { PodKubelets } from '../../testing/kubernetes/kubelet.ts';
@@ -23,6 +24,7 @@ import {
   systemNamespace,
 } from '../../testing/kubernetes/service-roles.ts';
 import { until } from '../../testing/until.ts';
+import { auditUntilSame } from '../audit.ts';
 import type { Component, MediaNode, Platform, Running } from '../platform.ts';
 import { waitUntilSteady } from '../steady.ts';
 import { LocalIngress } from './ingress.ts';
@@ -187,6 +189,10 @@ export class LocalPlatform implements Platform {
     });
   }
 
+  audit(): Promise<void> {
+    return auditUntilSame(readConfig(operatorConfig, this.#configFile('operator-0')));
+  }
+
   stop(): Promise<void> {
     return this.#cleanup.run();
   }
@@ -251,8 +257,12 @@ export class LocalPlatform implements Platform {
     };
   }
 
+  #configFile(name: string): string {
+    return path.join(this.#options.dir, `${name}.json`);
+  }
+
   async #config(name: string, config: object): Promise<string> {
-    const file = path.join(this.#options.dir, `${name}.json`);
+    const file = this.#configFile(name);
     // JSON is YAML. It holds secrets.
     await writeFile(file, JSON.stringify(config, null, 2), { mode: 0o600 });
     return file;
