@@ -6,6 +6,9 @@ import { webhooksConfig } from './webhooks/config.ts';
 
 const ms = (fallback: number, what: string, most = 86_400_000) =>
   z.int().positive().max(most).default(fallback).describe(`${what}, in milliseconds`);
+/** May be 0: all at once. */
+const spread = (fallback: number, what: string) =>
+  z.int().min(0).max(600_000).default(fallback).describe(`${what}, in milliseconds`);
 const count = (fallback: number, what: string) =>
   z.int().positive().default(fallback).describe(what);
 /** No more than a MediaRoom may have. */
@@ -88,8 +91,11 @@ const rooms = z
 const websocket = z
   .strictObject({
     maxFrameBytes: count(960_000, 'largest frame a client may send, in bytes'),
-    pingIntervalMs: ms(20_000, 'pause between pings'),
-    missedPings: count(2, 'pings without an answer after which a client is gone'),
+    pingIntervalMs: ms(10_000, 'pause between pings'),
+    missedPings: count(
+      2,
+      'pings without an answer after which a client is gone: at most one pause later',
+    ),
     joinTimeoutMs: ms(10_000, 'how long a connection may stay without a join'),
     clientTimeoutMs: ms(20_000, 'how long a client may take to answer a request'),
     closeTimeoutMs: ms(2_000, 'how long a client may take to answer the closing handshake'),
@@ -124,7 +130,10 @@ const replicas = z
     heartbeatMs: ms(2_000, 'pause between signs of life in the tables'),
     deadAfterMs: ms(15_000, 'silence after which the others take a replica for dead'),
     reapIntervalMs: ms(5_000, 'pause between looks for dead replicas'),
-    reapConcurrency: count(8, 'peers of a dead replica that are taken leave of at once'),
+    reapConcurrency: count(
+      8,
+      'peers that are taken leave of at once, of a dead replica or whose time is over',
+    ),
   })
   .prefault({});
 
@@ -136,6 +145,42 @@ const leave = z
       'first pause before a row that could not be deleted is tried again; it doubles',
     ),
     retryMaxMs: ms(10_000, 'longest such pause'),
+  })
+  .prefault({});
+
+const resume = z
+  .strictObject({
+    graceMs: ms(
+      30_000,
+      'how long the session of a client that can resume it lasts without a socket',
+    ),
+  })
+  .prefault({});
+
+const moves = z
+  .strictObject({
+    concurrency: count(20, 'peers of one replica that move off nodes that drain at once'),
+    clientTimeoutMs: ms(
+      10_000,
+      'how long a client may take to replace a transport, before it is asked again and others have their turn',
+    ),
+    overlapMs: ms(
+      3_000,
+      'how long a publisher keeps its old transport beside the new one, if its node lives',
+    ),
+    failoverSpreadMs: spread(300, 'over how long the peers of a lost node are asked to move'),
+    rejoinSpreadMs: spread(
+      3_000,
+      'over how long clients that only rejoin are closed when they have to move',
+    ),
+    lostTimeoutMs: ms(
+      20_000,
+      'how long a client may stay without a side that was lost, before it is closed to rejoin',
+    ),
+    suspicionMs: ms(
+      5_000,
+      'how long the word of the operator is waited for when a media node does not know a peer or does not answer',
+    ),
   })
   .prefault({});
 
@@ -208,6 +253,8 @@ export const signalingConfig = z
     limits,
     replicas,
     leave,
+    resume,
+    moves,
     fanout,
     webhooks: webhooksConfig,
     console: consolePage,

@@ -21,6 +21,10 @@ export interface SignalingMetrics extends ServiceMetrics {
   refusals: Counter<'limit'>;
   batches: Counter<'result'>;
   leaves: Counter<'result'>;
+  resumes: Counter<'result'>;
+  detached: Gauge;
+  moves: Counter<'result' | 'reason'>;
+  moveDuration: Histogram<'reason'>;
   reaped: Counter;
 }
 
@@ -96,9 +100,29 @@ export function createSignalingMetrics(): SignalingMetrics {
       'Peers that left, by result: done, or retried because Postgres was away.',
       ['result'],
     ),
+    resumes: counter(
+      'resumes_total',
+      'Tries to continue a session on a new socket, by result: resumed, lost when there is no such session, or the error code.',
+      ['result'],
+    ),
+    detached: new Gauge({
+      name: 'kube_sfu_signaling_detached_sessions',
+      help: 'Sessions of this replica that wait for their clients to come back, at its last look.',
+      registers,
+    }),
+    moves: counter(
+      'moves_total',
+      'Moves of one side of a peer to another router, by reason, and by result: moved, rejoined when the client was closed to join anew, expired when it was closed since it did not move in time, abandoned when the connection ended first, or unneeded.',
+      ['result', 'reason'],
+    ),
+    moveDuration: histogram(
+      'move_duration_seconds',
+      'Time from the word that a side has to move until its old transport is closed, by reason.',
+      ['reason'],
+    ),
     reaped: counter(
       'reaped_replicas_total',
-      'Dead replicas whose peers this one took leave of.',
+      'Dead replicas whose peers this one took over or took leave of.',
       [],
     ),
   };

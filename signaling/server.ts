@@ -22,12 +22,14 @@ import { createPublicApp } from './http/public.ts';
 import { createKeyedQueue } from './keyed-queue.ts';
 import { mapLimit } from './map-limit.ts';
 import { createSignalingMetrics, observeMembership } from './metrics.ts';
+import { createMover } from './moves/mover.ts';
+import { createLossHandler } from './moves/losses.ts';
+import { createSuspicions } from './moves/suspicions.ts';
 import { createLeaver } from './peers/leave.ts';
 import { createMembership } from './peers/membership.ts';
 import { createReaper } from './peers/reaper.ts';
 import { createRegistry } from './peers/registry.ts';
 import { createKube } from './placement/kube.ts';
-import { closeMovedPeers } from './placement/moves.ts';
 import { createPlacements } from './placement/placements.ts';
 import type { Services } from './services.ts';
 import { createWebhooks } from './webhooks/webhooks.ts';
@@ -69,14 +71,22 @@ function compose(config: SignalingConfig, logger: Logger, internalUrl: string): 
     },
   });
   observeMembership(metrics, membership.isHealthy);
-  const dispatcher = createDispatcher({ ...base, registry, ownId: () => membership.id });
+  const suspicions = createSuspicions(base);
+  const mover = createMover({ ...base, registry });
+  const dispatcher = createDispatcher({
+    ...base,
+    registry,
+    onLost: createLossHandler({ logger, mover, suspicions }),
+    ownId: () => membership.id,
+  });
   const leaver = createLeaver({
     ...base,
     dispatcher,
     // The leave of one peer must not wait for a silent node longer than that.
     nodes: createMediaNodeClient({ ...client, config: hasty }),
   });
-  return { ...base, registry, bindings: createKeyedQueue(), membership, dispatcher, leaver };
+  const parts = { membership, dispatcher, leaver, mover, suspicions };
+  return { ...base, registry, bindings: createKeyedQueue(), ...parts };
 }
 
 /** Waits until every session is closed and left, but not for ever: a socket that hangs must not keep the process. */
@@ -104,31 +114,35 @@ async function listenPublic(services: Services): Promise<{ server: Server; stop:
   return { server, stop: () => sockets?.close() };
 }
 
-/** The rows of a replica go with its own: those of its broadcasters get another one, and without one they leave. */
-async function partWithBroadcasters(services: Services): Promise<void> {
+/**
+ * What needs no socket of this replica goes on with another one, and where there is none waits for the next. What is left
+ * then, as peers whose leave failed, leaves; so do broadcasters that nobody takes, since nobody would come for them.
+ */
+async function handOver(services: Services): Promise<void> {
   const { config, logger, peers, membership, leaver } = services;
   try {
-    await peers.handOverBroadcasters(membership.id, config.replicas.deadAfterMs);
-    const left = await peers.listByReplica(membership.id);
+    const heir = await peers.heirOf(membership.id, config.replicas.deadAfterMs);
+    await peers.handOver(membership.id, heir ?? membership.id);
+    const left = (await peers.listByReplica(membership.id)).filter((row) => !row.detachedAt);
     await mapLimit(left, config.replicas.reapConcurrency, leaver.leaveRow);
   } catch (error) {
-    logger.warn({ reason: messageOf(error) }, 'broadcasters were not handed over');
+    logger.warn({ reason: messageOf(error) }, 'peers were not handed over');
   }
 }
 
 /** What runs besides the listeners, started in the order that it stops in reverse. */
 async function startParts(services: Services): Promise<() => Promise<void>> {
-  const { placements, membership, leaver, knex, registry } = services;
+  const { placements, membership, leaver, knex, mover } = services;
   const reaper = createReaper(services);
   const webhooks = createWebhooks(services);
-  placements.onRoomChange((change) => closeMovedPeers(registry, change));
+  placements.onRoomChange(mover.roomChanged);
   placements.start();
   await membership.start();
   reaper.start();
   webhooks.start();
   return async () => {
     await Promise.all([reaper.stop(), webhooks.stop()]);
-    await partWithBroadcasters(services);
+    await handOver(services);
     await leaver.close();
     await membership.stop();
     await placements.stop();

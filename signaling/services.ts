@@ -11,6 +11,8 @@ import type { KeyedQueue } from './keyed-queue.ts';
 import type { SignalingMetrics } from './metrics.ts';
 import type { Leaver } from './peers/leave.ts';
 import type { Registry } from './peers/registry.ts';
+import type { Mover } from './moves/mover.ts';
+import type { Suspicions } from './moves/suspicions.ts';
 import type { ReplicaMembership } from './peers/membership.ts';
 import type { Kube } from './placement/kube.ts';
 import type { Placements } from './placement/placements.ts';
@@ -34,5 +36,7 @@ export interface Services {
   bindings: KeyedQueue;
   dispatcher: Dispatcher;
   leaver: Leaver;
+  mover: Mover;
+  suspicions: Suspicions;
   membership: ReplicaMembership;
 }

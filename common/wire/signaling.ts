@@ -63,4 +63,6 @@ export type MessageBatchInput = z.input<typeof messageBatch>;
 export const closePeerRequest = z.object({
   code: z.int().min(1000).max(4999),
   reason: z.string().max(120),
+  /** Only a connection that took the session over earlier than the one with this epoch. */
+  beforeEpoch: z.int().optional(),
 });

@@ -12,7 +12,7 @@ import { Session } from './session.ts';
 /** Lets clients connect to this application by WebSocket. @returns the same application, listening over TLS if configured */
 export function acceptWebSockets(app: Koa, services: Services): WebSocketApp {
   const { config, logger } = services;
-  const { verifyClient, admissionOf } = createHandshake(services);
+  const { verifyClient, verdictOn } = createHandshake(services);
   const options: ServerOptions = {
     maxPayload: config.websocket.maxFrameBytes,
     perMessageDeflate: false,
@@ -29,9 +29,11 @@ export function acceptWebSockets(app: Koa, services: Services): WebSocketApp {
   withWebSocket.ws.use((ctx) => {
     // The upgrade is done and nobody above would close the socket.
     try {
-      const admission = admissionOf(ctx.req);
+      const admission = verdictOn(ctx.req);
       if (!admission) throw new Error('a WebSocket without admission');
-      new Session(services, { socket: ctx.websocket, stream: ctx.req.socket }, admission);
+      if (admission === 'session lost')
+        ctx.websocket.close(closeCodes.sessionLost, 'there is no such session');
+      else new Session(services, { socket: ctx.websocket, stream: ctx.req.socket }, admission);
     } catch (error) {
       logger.error({ err: error }, 'unexpected error on a new connection');
       ctx.websocket.close(closeCodes.internalError, 'internal error');

@@ -10,6 +10,8 @@ export const closeCodes = {
   joinTimeout: 4002,
   /** The room could not take the peer now. */
   notBound: 4003,
+  /** There is no session to resume: the client connects anew and joins. */
+  sessionLost: 4004,
   /** Binary frames. */
   unsupportedData: 1003,
   /** Too many refused or malformed messages. */
@@ -20,6 +22,19 @@ export const closeCodes = {
   /** The client does not keep up with what it is sent. */
   tryAgainLater: 1013,
 } as const;
+
+/** After these, when this service closes with them, the session is over; after any other it may be resumed. */
+const lastCodes: ReadonlySet<number> = new Set([
+  closeCodes.forGood,
+  closeCodes.moved,
+  closeCodes.joinTimeout,
+  closeCodes.notBound,
+  closeCodes.sessionLost,
+  closeCodes.unsupportedData,
+  closeCodes.policyViolation,
+]);
+
+export const endsSession = (code: number): boolean => lastCodes.has(code);
 
 /** The WebSocket protocol's limit for a reason, in bytes of UTF-8. */
 const longestReason = 123;

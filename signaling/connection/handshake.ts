@@ -9,6 +9,9 @@ import { z } from 'zod';
 import { authorizePeer } from '../auth/authorize.ts';
 import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
+import { roomNameOf } from '../placement/room-name.ts';
+import { parseExtensions, type Extensions } from '../sessions/extensions.ts';
+import { hashOfToken } from '../sessions/resume-token.ts';
 import { createAddressLimit, remoteAddressOf } from './address.ts';
 import { createOriginCheck } from './origin.ts';
 import { roomId } from './room-id.ts';
@@ -18,10 +21,18 @@ export const subprotocol = 'protoo';
 /** What was found out about a connection before it was accepted. */
 export interface Admission {
   peerId: string;
-  room: MediaRoom;
+  roomName: string;
+  /** For a new session; one that is resumed needs nothing of it. */
+  room: MediaRoom | undefined;
   grants: Grants;
+  extensions: Extensions;
+  /** The session that the client wants to go on with. */
+  resume: { token: string; hash: string; mediaPeerId: string } | undefined;
   remoteAddress: string;
 }
+
+/** The session that was to be resumed does not exist: the client is told by a close code, and connects anew. */
+export type Verdict = Admission | 'session lost';
 
 const query = z.object({ roomId, peerId });
 
@@ -33,12 +44,35 @@ function parseUrl(url: string): URL {
   return parsed;
 }
 
+/** A session goes on whatever has become of its room: it asks the Kubernetes API for nothing. */
+async function admitAgain(
+  { peers, metrics }: Deps,
+  who: {
+    roomId: string;
+    peerId: string;
+    token: string;
+    grants: Grants;
+    extensions: Extensions;
+  },
+): Promise<Omit<Admission, 'remoteAddress'> | 'session lost'> {
+  const { peerId, token, grants, extensions } = who;
+  const roomName = roomNameOf(who.roomId);
+  const hash = hashOfToken(token);
+  const mediaPeerId = await peers.findResumable({ resumeHash: hash, roomId: roomName, peerId });
+  if (mediaPeerId === undefined) {
+    metrics.resumes.inc({ result: 'lost' });
+    return 'session lost';
+  }
+  const resume = { token, hash, mediaPeerId };
+  return { peerId, roomName, room: undefined, grants, extensions, resume };
+}
+
 /** The order is that of what a check costs; nothing is asked of a store before the token was checked. */
 async function admit(
   deps: Deps,
   request: IncomingMessage,
   originAllowed: (origin: string | undefined) => boolean,
-): Promise<Omit<Admission, 'remoteAddress'>> {
+): Promise<Omit<Admission, 'remoteAddress'> | 'session lost'> {
   const { pathname, searchParams } = parseUrl(request.url ?? '/');
   if (pathname !== '/') throw new ApiError('not_found', 'the WebSocket is served at /');
   const { origin } = request.headers;
@@ -59,11 +93,17 @@ async function admit(
     searchParams.get('token') ?? undefined,
     who,
   );
+  const extensions = parseExtensions(searchParams.get('extensions'));
+  const token = extensions.has('resume') ? searchParams.get('resume') : null;
+  if (token !== null) return admitAgain(deps, { ...who, token, grants, extensions });
   const room = await deps.placements.prepare(who.roomId);
   // The binding decides; this look beforehand gives a refusal that HTTP clients can read.
   if ((await deps.peers.countOthers(room.metadata.name, who.peerId)) >= room.spec.maxPeers)
     throw new ApiError('room_full', `the room has its ${room.spec.maxPeers} peers already`);
-  return { peerId: who.peerId, room, grants };
+  return {
+    ...{ peerId: who.peerId, roomName: room.metadata.name, room, grants, extensions },
+    resume: undefined,
+  };
 }
 
 type Verify = (
@@ -74,12 +114,12 @@ type Verify = (
 /** Decides about upgrades to WebSocket before they are answered, so that refusals are real HTTP answers. */
 export function createHandshake(deps: Deps): {
   verifyClient: Verify;
-  admissionOf: (request: IncomingMessage) => Admission | undefined;
+  verdictOn: (request: IncomingMessage) => Verdict | undefined;
 } {
   const { config, logger, metrics } = deps;
   const originAllowed = createOriginCheck(config.public.urls);
   const addresses = createAddressLimit(config.limits.connectionsPerAddress);
-  const admissions = new WeakMap<IncomingMessage, Admission>();
+  const verdicts = new WeakMap<IncomingMessage, Verdict>();
 
   async function verify(request: IncomingMessage): Promise<void> {
     const remoteAddress = remoteAddressOf(request, config.public.trustedProxies);
@@ -87,7 +127,8 @@ export function createHandshake(deps: Deps): {
       metrics.refusals.inc({ limit: 'connections' });
       throw new ApiError('too_many_connections', 'too many connections from this address');
     }
-    admissions.set(request, { ...(await admit(deps, request, originAllowed)), remoteAddress });
+    const admitted = await admit(deps, request, originAllowed);
+    verdicts.set(request, admitted === 'session lost' ? admitted : { ...admitted, remoteAddress });
   }
 
   return {
@@ -108,6 +149,6 @@ export function createHandshake(deps: Deps): {
         },
       );
     },
-    admissionOf: (request) => admissions.get(request),
+    verdictOn: (request) => verdicts.get(request),
   };
 }

@@ -1,4 +1,4 @@
-import type { PeerMethod } from '../../common/wire/peer.ts';
+import type { Direction, PeerMethod } from '../../common/wire/peer.ts';
 
 /** Pausing, resuming and the rest of one peer's consumers must reach the node in the order that the client asked. */
 export const consumersKey = 'consumers';
@@ -10,6 +10,14 @@ const concurrent = new Set<PeerMethod>([
   'getDataProducerStats',
   'getDataConsumerStats',
 ]);
+
+/** Which side of a peer a request is about. */
+export function sideOf(method: PeerMethod, data: object): Direction {
+  const fields = data as { direction?: Direction };
+  if (method === 'createWebRtcTransport') return fields.direction ?? 'producer';
+  const isOfConsumers = ['consumerId', 'consumerIds', 'dataConsumerId'].some((key) => key in data);
+  return isOfConsumers && method !== 'resumePeer' ? 'consumer' : 'producer';
+}
 
 /** Which requests of one peer must keep their order: those about the same object, or of the same method. */
 export function queueKeyOf(method: PeerMethod, data: object): string | undefined {

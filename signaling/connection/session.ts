@@ -1,280 +1,222 @@
 import { randomUUID } from 'node:crypto';
 
-import { ApiError, isApiError } from '../../common/errors.ts';
-import { withRequestId, type Logger } from '../../common/service/logger.ts';
 import { toApiError } from '../../common/service/http.ts';
-import { parseOrThrow } from '../../common/validate.ts';
-import {
-  peerMethods,
-  type PeerMessage,
-  type PeerMethod,
-  type PeerRequest,
-  type PeerResponse,
-} from '../../common/wire/peer.ts';
-import { knownClientMethods, toModel } from '../dialects/client-messages.ts';
-import { detect, dialectOf, undetected } from '../dialects/detect.ts';
-import type { AnyResponse, DialectName } from '../dialects/dialect.ts';
+import type { Logger } from '../../common/service/logger.ts';
+import type { PeerMessage } from '../../common/wire/peer.ts';
+import type { DialectName } from '../dialects/dialect.ts';
 import { createConsumerFilter } from '../fanout/consumer-filter.ts';
 import { createResumer } from '../fanout/resumer.ts';
-import { createKeyedQueue } from '../keyed-queue.ts';
-import { bindPeer } from '../peers/bind.ts';
-import type { ChosenRouters } from '../peers/choose.ts';
-import type { LocalPeer } from '../peers/registry.ts';
+import type { PeerSides } from '../moves/sides.ts';
+import { hasJoined, type LocalPeer, type Stage } from '../peers/registry.ts';
 import { toPublicError } from '../public-error.ts';
 import type { Services } from '../services.ts';
-import { closeCodes } from './close-codes.ts';
-import type { NotificationFrame, RequestFrame } from './frames.ts';
+import { attach, type Attachment } from '../sessions/attach.ts';
+import { makeResumeToken } from '../sessions/resume-token.ts';
+import { closeCodes, endsSession } from './close-codes.ts';
 import type { Admission } from './handshake.ts';
+import { Inbox } from './inbox.ts';
 import { mediasoupVersion } from './mediasoup-version.ts';
-import { PeerSocket, type Answer, type ClientConnection } from './peer-socket.ts';
-import { consumersKey, queueKeyOf } from './request-order.ts';
-import { requireGrant, withoutReceiving } from './grants.ts';
-
-/** Answers of the producer service that mean that this connection is of no use any more; a new one gets new routers. */
-const fatalCodes = ['peer_not_found', 'router_not_found', 'instance_mismatch'] as const;
+import { PeerSocket, type ClientConnection } from './peer-socket.ts';
+import { consumersKey } from './request-order.ts';
+import { ClientRequests, type RequestHost, type Truth } from './requests.ts';
 
 /**
- * One connection of a peer: it is bound to its routers, its requests go to its producer service, and the platform's
- * messages come out in its dialect. *connected*: no join asked yet; *joining*: asked and not answered.
+ * One connection of a peer: it is bound to its routers, or continues a session that is; its requests go to its media
+ * nodes, and the platform's messages come out in its dialect. A session outlives it as a row in the tables, and in
+ * nothing else.
  */
-export class Session implements LocalPeer {
-  readonly mediaPeerId: string = randomUUID();
+export class Session implements LocalPeer, RequestHost {
+  readonly mediaPeerId: string;
   readonly roomName: string;
   readonly peerId: string;
+  readonly movable: boolean;
+  readonly admission: Admission;
+  readonly logger: Logger;
   readonly ended: Promise<void>;
+  readonly attached: Promise<PeerSides>;
+  stage: Stage;
   readonly #services: Services;
-  readonly #admission: Admission;
-  readonly #logger: Logger;
+  readonly #resumeToken: string | undefined;
+  readonly #attaching: Promise<Attachment>;
   readonly #socket: PeerSocket;
-  readonly #queue = createKeyedQueue();
+  readonly #requests: ClientRequests;
   readonly #consumers;
   readonly #resumer;
-  readonly #joinTimer: NodeJS.Timeout;
-  readonly #bound: Promise<ChosenRouters>;
-  #routers: ChosenRouters | undefined;
-  #detection = undetected;
-  #state: 'connected' | 'joining' | 'joined' = 'connected';
-  #held: PeerMessage[] = [];
+  readonly #inbox = new Inbox((message) => this.#send(message));
+  readonly #stageTimer: NodeJS.Timeout;
+  #attachment: Attachment | undefined;
+  /** Whether the session ends with this connection, whatever its socket says. */
+  #isLast = false;
+  /** Whether another connection has the session. */
+  #isSuperseded = false;
+  #leaving: Promise<void> | undefined;
   #countedAs: DialectName | undefined;
   #resolveEnded: () => void = () => undefined;
 
   constructor(services: Services, client: ClientConnection, admission: Admission) {
-    const { config, metrics, logger } = services;
+    const { config, metrics, registry } = services;
+    const { resume, extensions } = admission;
     this.#services = services;
-    this.#admission = admission;
-    this.roomName = admission.room.metadata.name;
+    this.admission = admission;
+    this.mediaPeerId = resume?.mediaPeerId ?? randomUUID();
+    this.roomName = admission.roomName;
     this.peerId = admission.peerId;
+    this.movable = extensions.has('move');
+    this.stage = resume ? 'resuming' : 'connected';
+    this.#resumeToken = resume?.token ?? (extensions.has('resume') ? makeResumeToken() : undefined);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.#logger = logger.child({
-      room: this.roomName,
-      peerId: this.peerId,
-      mediaPeerId: this.mediaPeerId,
-    });
+    const { roomName: room, peerId, mediaPeerId } = this;
+    this.logger = services.logger.child({ room, peerId, mediaPeerId });
+    this.#requests = new ClientRequests(services, this);
     this.#consumers = createConsumerFilter(config.fanout.tombstones);
     this.#resumer = createResumer({
-      resume: (consumerIds) => this.#forward('resumeConsumers', { consumerIds }, consumersKey),
+      resume: (consumerIds) =>
+        this.#requests.forward('resumeConsumers', { consumerIds }, consumersKey),
       retryMs: config.fanout.resumeRetryMs,
-      logger: this.#logger,
+      logger: this.logger,
     });
-    this.#socket = new PeerSocket(
-      { ...client, config, metrics, logger: this.#logger },
-      {
-        request: (frame) => this.#request(frame),
-        notification: (frame) => void this.#notification(frame),
-        closed: (code) => void this.#end(code),
-      },
-    );
-    this.#joinTimer = setTimeout(
-      () => this.close(closeCodes.joinTimeout, 'no join in time'),
-      config.websocket.joinTimeoutMs,
-    );
-    services.registry.add(this);
+    this.#socket = this.#open(client);
+    this.#stageTimer = setTimeout(() => this.#tooSlow(), config.websocket.joinTimeoutMs);
+    const earlier = registry.get(mediaPeerId);
+    registry.add(this);
+    earlier?.supersede();
     metrics.connections.inc();
-    this.#socket.push({
-      kind: 'notification',
-      method: 'mediasoupVersion',
-      data: { version: mediasoupVersion },
-    });
-    this.#bound = this.#bind();
+    this.#notify('mediasoupVersion', { version: mediasoupVersion });
+    this.#attaching = this.#attach(earlier?.ownerEpoch);
+    this.attached = this.#attaching.then(({ sides }) => sides);
     // Whoever waits for it gets the error; the socket is closed whether or not anybody does.
-    this.#bound.catch(() => undefined);
+    this.attached.catch(() => undefined);
   }
 
   get inRoom(): boolean {
-    return this.#state !== 'connected';
+    return this.stage !== 'connected';
   }
 
-  get routers(): ChosenRouters | undefined {
-    return this.#routers;
+  get isOpen(): boolean {
+    return this.#socket.open;
+  }
+
+  get sides(): PeerSides | undefined {
+    return this.#attachment?.sides;
+  }
+
+  get ownerEpoch(): number | undefined {
+    return this.#attachment?.ownerEpoch;
   }
 
   close(code: number, reason: string): void {
-    this.#logger.info({ code, reason }, 'closing the connection');
+    this.logger.info({ code, reason }, 'closing the connection');
+    this.#isLast ||= endsSession(code);
     this.#socket.close(code, reason);
   }
 
-  /** Brings a message to the client, after the answer to its join. */
+  supersede(): void {
+    this.#isSuperseded = true;
+    this.close(closeCodes.forGood, 'the session goes on with another connection');
+  }
+
+  /** Brings a message to the client, after the answer to its join or to its return. */
   deliver(message: PeerMessage): void {
-    if (this.#state === 'joined') {
-      this.#send(message);
-      return;
-    }
-    this.#held.push(message);
-    if (this.#held.length > this.#services.config.websocket.maxQueued)
+    this.#inbox.push(message);
+    if (this.#inbox.held > this.#services.config.websocket.maxQueued)
       this.close(closeCodes.tryAgainLater, 'too many messages wait for the join');
   }
 
-  async #bind(): Promise<ChosenRouters> {
-    const { room, peerId, grants, remoteAddress } = this.#admission;
+  joinFailed(): void {
+    this.stage = 'connected';
+    this.#inbox.clear();
+  }
+
+  joined(present: Iterable<string>): void {
+    this.#begin(present);
+  }
+
+  /** What the client has and lives is known to the filter, so that its end is told; what it lacks comes after. */
+  resumed({ had, alive }: Truth): void {
+    const living = new Set([...alive.consumerIds, ...alive.dataConsumerIds]);
+    const kept = [...had.consumerIds, ...had.dataConsumerIds].filter((id) => living.has(id));
+    this.#consumers.adopt(kept);
+    this.#begin(alive.peers.map(({ peerId }) => peerId));
+    for (const data of alive.newConsumers) this.deliver({ method: 'newConsumer', data });
+    for (const data of alive.newDataConsumers) this.deliver({ method: 'newDataConsumer', data });
+    const paused = new Set(alive.pausedConsumerIds);
+    for (const consumerId of had.consumerIds)
+      if (living.has(consumerId))
+        this.deliver({
+          method: paused.has(consumerId) ? 'consumerPaused' : 'consumerResumed',
+          data: { consumerId },
+        });
+  }
+
+  paused(consumerIds: string[]): void {
+    this.#resumer.drop(consumerIds);
+  }
+
+  async leave(): Promise<void> {
+    this.#isLast = true;
+    await this.#leave();
+    // The answer goes out first.
+    setImmediate(() => this.close(closeCodes.forGood, 'the peer has left'));
+  }
+
+  #open(client: ClientConnection): PeerSocket {
+    const { config, metrics } = this.#services;
+    return new PeerSocket(
+      { ...client, config, metrics, logger: this.logger },
+      {
+        request: (frame) => this.#requests.request(frame),
+        notification: (frame) => void this.#requests.notification(frame),
+        closed: (code) => void this.#end(code),
+      },
+    );
+  }
+
+  #notify(method: string, data: unknown): void {
+    this.#socket.push({ kind: 'notification', method, data });
+  }
+
+  /** @param earlierEpoch that of the connection here which this one took the place of */
+  async #attach(earlierEpoch: number | undefined): Promise<Attachment> {
     try {
-      this.#routers = await bindPeer(this.#services, room, {
-        id: this.mediaPeerId,
-        peerId,
-        kind: 'WebSocket',
-        remoteAddress,
-        grants,
-      });
-      return this.#routers;
+      const attachment = await attach(this.#services, this, this.#resumeToken);
+      this.#attachment = attachment;
+      const { graceMs: resumeTimeoutMs } = this.#services.config.resume;
+      const resumeToken = this.#resumeToken;
+      if (resumeToken !== undefined) this.#notify('session', { resumeToken, resumeTimeoutMs });
+      // What became of the room since it was chosen.
+      this.#services.mover.consider(this);
+      return attachment;
     } catch (error) {
-      const apiError = toPublicError(toApiError(error, this.#logger), this.#logger);
-      this.close(closeCodes.notBound, `${apiError.code}: ${apiError.message}`);
+      const apiError = toPublicError(toApiError(error, this.logger), this.logger);
+      const isOver = this.stage === 'resuming' && apiError.code === 'peer_not_found';
+      const code = isOver ? closeCodes.sessionLost : closeCodes.notBound;
+      this.close(code, `${apiError.code}: ${apiError.message}`);
+      if (earlierEpoch !== undefined && !isOver)
+        await this.#services.leaver.detach({ id: this.mediaPeerId, ownerEpoch: earlierEpoch });
       throw apiError;
     }
   }
 
-  async #request(frame: RequestFrame): Promise<Answer> {
-    const { metrics } = this.#services;
-    const method = knownClientMethods.has(frame.method) ? frame.method : 'other';
-    metrics.messages.inc({ direction: 'in', kind: 'request', method });
-    const end = metrics.requestDuration.startTimer({ method });
-    return withRequestId(randomUUID(), async () => {
-      try {
-        const answer = await this.#handle(frame.method, frame.data);
-        end({ code: 'ok' });
-        return answer;
-      } catch (error) {
-        const apiError = toPublicError(toApiError(error, this.#logger), this.#logger);
-        end({ code: apiError.code });
-        metrics.errors.inc({ code: apiError.code });
-        this.#logger.info({ method, code: apiError.code }, apiError.message);
-        throw apiError;
-      }
-    });
+  /** A client that continues its session but does not ask for the truth may come back once more. */
+  #tooSlow(): void {
+    if (this.stage === 'resuming')
+      this.close(closeCodes.tryAgainLater, 'resumeSession did not come in time');
+    else this.close(closeCodes.joinTimeout, 'no join in time');
   }
 
-  async #notification({ method, data }: NotificationFrame): Promise<void> {
-    const { metrics } = this.#services;
-    const known = knownClientMethods.has(method);
-    const label = known ? method : 'other';
-    metrics.messages.inc({ direction: 'in', kind: 'notification', method: label });
-    if (!known) {
-      metrics.unknownNotifications.inc();
-      return;
-    }
-    await withRequestId(randomUUID(), async () => {
-      try {
-        (await this.#handle(method, data)).sent?.();
-      } catch (error) {
-        const { code, message } = toApiError(error, this.#logger);
-        this.#logger.info({ method, code }, message);
-      }
-    });
-  }
-
-  async #handle(method: string, data: unknown): Promise<Answer> {
-    this.#detection = detect(this.#detection, method, data);
-    const model = toModel(method, data);
-    if (!model) throw new UnknownMethodError(method);
-    if (model.kind === 'answer') return { data: model.data };
-    const request = parseOrThrow(peerMethods[model.method].request, model.data, method);
-    requireGrant(this.#admission.grants, model.method);
-    if (model.method === 'join') return this.#join(request as PeerRequest<'join'>);
-    if (model.method === 'pauseConsumers')
-      this.#resumer.drop((request as PeerRequest<'pauseConsumers'>).consumerIds);
-    const response = await this.#forward(model.method, request, queueKeyOf(model.method, request));
-    return { data: dialectOf(this.#detection).answer(model.method, response) };
-  }
-
-  async #join(request: PeerRequest<'join'>): Promise<Answer> {
-    if (this.#state !== 'connected')
-      throw new ApiError('already_joined', 'this connection has joined already');
-    const { metrics } = this.#services;
-    const end = metrics.joinDuration.startTimer();
-    const begun = Date.now();
-    this.#state = 'joining';
-    try {
-      const data = withoutReceiving(this.#admission.grants, request);
-      const response = (await this.#forward('join', data, 'join')) as PeerResponse<'join'>;
-      const dialect = dialectOf(this.#detection);
-      const present = new Set(response.peers.map(({ peerId }) => peerId));
-      this.#logger.info({ ms: Date.now() - begun, others: present.size }, 'join answered');
-      return {
-        data: dialect.answer('join', response),
-        sent: () => {
-          end();
-          this.#joined(present);
-        },
-      };
-    } catch (error) {
-      this.#joinFailed(error);
-      throw error;
-    }
-  }
-
-  /**
-   * Whether a join happened whose answer was lost nobody knows, so the connection ends as one that has joined. After a
-   * refusal the client may ask again.
-   */
-  #joinFailed(error: unknown): void {
-    if (isApiError(error) && error.retryable) {
-      // The error goes out first.
-      setImmediate(() => this.close(closeCodes.moved, `join: ${error.code}`));
-      return;
-    }
-    this.#state = 'connected';
-    this.#held = [];
-  }
-
-  /** Sends what came while the join was under way; a peer that the answer named is not announced again. */
-  #joined(present: Set<string>): void {
-    clearTimeout(this.#joinTimer);
+  #begin(present: Iterable<string>): void {
+    clearTimeout(this.#stageTimer);
     if (!this.#socket.open) return;
-    this.#state = 'joined';
-    this.#countedAs = dialectOf(this.#detection).name;
+    this.stage = 'joined';
+    this.#countedAs = this.#requests.dialect.name;
     this.#services.metrics.peers.inc({ dialect: this.#countedAs });
-    const held = this.#held;
-    this.#held = [];
-    for (const message of held) {
-      if (message.method === 'newPeer' && present.has(message.data.peer.peerId)) continue;
-      if (message.method === 'peerClosed') present.delete(message.data.peerId);
-      this.#send(message);
-    }
-  }
-
-  async #forward(method: PeerMethod, data: object, key: string | undefined): Promise<AnyResponse> {
-    const { producer } = await this.#bound;
-    return this.#queue.run(key, async () => {
-      if (!this.#socket.open) throw new ApiError('peer_not_found', 'the connection is closed');
-      const { nodes, metrics } = this.#services;
-      const end = metrics.forwardDuration.startTimer({ method });
-      const to = { roomId: this.roomName, peerId: this.peerId, mediaPeerId: this.mediaPeerId };
-      try {
-        // `data` was checked against this method's schema.
-        const response = await nodes.forward(producer.url, to, method, data);
-        end({ code: 'ok' });
-        return response;
-      } catch (error) {
-        end({ code: isApiError(error) ? error.code : 'internal' });
-        if (isApiError(error, ...fatalCodes))
-          this.close(closeCodes.moved, `the media node says ${error.code}`);
-        throw error;
-      }
-    });
+    this.#inbox.open(present);
+    this.#services.mover.consider(this);
   }
 
   #send(message: PeerMessage): void {
     const admitted = this.#consumers.admit(message);
-    const worded = admitted && dialectOf(this.#detection).message(admitted);
+    const worded = admitted && this.#requests.dialect.message(admitted);
     if (!worded) return;
     if (admitted.method === 'newConsumer') {
       const { consumerId } = admitted.data;
@@ -282,37 +224,48 @@ export class Session implements LocalPeer {
     } else this.#socket.push(worded);
   }
 
+  #leave(): Promise<void> {
+    return (this.#leaving ??= this.#tellLeave());
+  }
+
+  async #tellLeave(): Promise<void> {
+    const attachment = await this.#attaching.catch(() => undefined);
+    if (!attachment) return;
+    const { sides, ownerEpoch } = attachment;
+    const { mediaPeerId, roomName, peerId, inRoom: joined } = this;
+    const { nodeUrls } = sides;
+    await this.#services.leaver.leave({
+      ...{ mediaPeerId, roomName, peerId, joined, nodeUrls, ownerEpoch },
+    });
+  }
+
+  #isResumable(): boolean {
+    return this.#resumeToken !== undefined && hasJoined(this) && !this.#isLast;
+  }
+
+  async #detach(): Promise<void> {
+    const attachment = await this.#attaching.catch(() => undefined);
+    if (!attachment) return;
+    const { ownerEpoch } = attachment;
+    await this.#services.leaver.detach({ id: this.mediaPeerId, ownerEpoch });
+  }
+
   async #end(code: number): Promise<void> {
-    const { registry, metrics, leaver, dispatcher } = this.#services;
-    clearTimeout(this.#joinTimer);
+    const { registry, metrics, dispatcher, mover, suspicions } = this.#services;
+    clearTimeout(this.#stageTimer);
     this.#resumer.close();
-    this.#held = [];
+    this.#inbox.clear();
     registry.remove(this);
+    mover.forget(this);
+    suspicions.forget(this);
     if (registry.inRoom(this.roomName).length === 0) dispatcher.forgetRoom(this.roomName);
     metrics.connections.dec();
     metrics.closes.inc({ code: String(code) });
     if (this.#countedAs) metrics.peers.dec({ dialect: this.#countedAs });
-    this.#logger.info({ code }, 'connection closed');
-    const routers = await this.#bound.catch(() => undefined);
-    if (routers)
-      await leaver.leave({
-        mediaPeerId: this.mediaPeerId,
-        roomName: this.roomName,
-        peerId: this.peerId,
-        joined: this.inRoom,
-        nodeUrls: [routers.producer.url, routers.consumer.url],
-      });
+    this.logger.info({ code }, 'connection closed');
+    if (this.#isSuperseded) this.logger.info('the session goes on');
+    else if (this.#isResumable()) await this.#detach();
+    else await this.#leave();
     this.#resolveEnded();
-  }
-}
-
-/** The protocol answers a method that does not exist with 500. */
-class UnknownMethodError extends ApiError {
-  constructor(method: string) {
-    super('unsupported_method', `unknown method "${method}"`);
-  }
-
-  override get status(): number {
-    return 500;
   }
 }

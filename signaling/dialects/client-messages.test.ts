@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { Extensions } from '../sessions/extensions.ts';
 import { toModel } from './client-messages.ts';
 
+const none: Extensions = new Set();
+const both: Extensions = new Set(['move', 'resume']);
 const id = '5c1f7d4e-90a2-4d8e-9f2d-0c9b4f1f7a11';
 
 /** Client message → platform's request. */
@@ -86,19 +89,23 @@ const forwarded: [string, unknown, string, unknown][] = [
 
 describe('toModel', () => {
   it.each(forwarded)('words %s %j as %s', (method, data, wantMethod, wantData) => {
-    expect(toModel(method, data)).toEqual({ kind: 'forward', method: wantMethod, data: wantData });
+    expect(toModel(method, data, none)).toEqual({
+      kind: 'forward',
+      method: wantMethod,
+      data: wantData,
+    });
   });
 
   it('answers getRtcStatsUrl without a media node', () => {
-    expect(toModel('getRtcStatsUrl', undefined)).toEqual({ kind: 'answer', data: {} });
+    expect(toModel('getRtcStatsUrl', undefined, none)).toEqual({ kind: 'answer', data: {} });
   });
 
   it.each(['applyNetworkThrottle', 'stopNetworkThrottle'])('refuses %s', (method) => {
-    expect(() => toModel(method, {})).toThrow('does not throttle');
+    expect(() => toModel(method, {}, none)).toThrow('does not throttle');
   });
 
   it('refuses a transport without a side, naming the field', () => {
-    expect(() => toModel('createWebRtcTransport', { forceTcp: false })).toThrow(
+    expect(() => toModel('createWebRtcTransport', { forceTcp: false }, none)).toThrow(
       'appData.direction',
     );
   });
@@ -106,11 +113,32 @@ describe('toModel', () => {
   it.each(['mutePeer', 'createPlainTransport', 'consume', '__proto__', 'constructor', 'toString'])(
     'does not know %s',
     (method) => {
-      expect(toModel(method, {})).toBeUndefined();
+      expect(toModel(method, {}, none)).toBeUndefined();
     },
   );
 
+  it.each(['leave', 'resumeSession', 'closeTransport'])(
+    'knows %s of clients with it alone',
+    (method) => {
+      expect(toModel(method, {}, none)).toBeUndefined();
+      expect(toModel(method, { transportId: id }, both)).toEqual({
+        kind: 'session',
+        method,
+        data: { transportId: id },
+      });
+    },
+  );
+
+  it('lets only clients that can move name the transport that a new one replaces', () => {
+    const data = { appData: { direction: 'producer' }, replaces: id };
+    expect(toModel('createWebRtcTransport', data, none)).not.toHaveProperty('replaces');
+    expect(toModel('createWebRtcTransport', data, both)).toMatchObject({
+      data: { direction: 'producer', forceTcp: false },
+      replaces: id,
+    });
+  });
+
   it.each([null, 7, 'text', [1]])('takes data %j as no fields', (data) => {
-    expect(toModel('closeProducer', data)).toMatchObject({ data: {} });
+    expect(toModel('closeProducer', data, none)).toMatchObject({ data: {} });
   });
 });

@@ -1,5 +1,6 @@
 import { ApiError } from '../../common/errors.ts';
 import { peerMethods, type PeerMethod } from '../../common/wire/peer.ts';
+import type { Extension, Extensions } from '../sessions/extensions.ts';
 import { fieldsOf, type ModelRequest } from './dialect.ts';
 
 /**
@@ -34,12 +35,21 @@ const oneToMany = new Map<string, PeerMethod>([
   ['pauseConsumer', 'pauseConsumers'],
   ['resumeConsumer', 'resumeConsumers'],
 ]);
+/** What clients may ask that have announced an extension, by the extension. */
+const ofSession = new Map<string, { extension: Extension; method: SessionCall }>([
+  ['leave', { extension: 'resume', method: 'leave' }],
+  ['resumeSession', { extension: 'resume', method: 'resumeSession' }],
+  ['closeTransport', { extension: 'move', method: 'closeTransport' }],
+]);
+type SessionCall = Extract<ModelRequest, { kind: 'session' }>['method'];
+
 const throttling = new Set(['applyNetworkThrottle', 'stopNetworkThrottle']);
 
 /** Methods with a metric label of their own; the rest is counted as `other`. */
 export const knownClientMethods: ReadonlySet<string> = new Set([
   ...asIs.keys(),
   ...oneToMany.keys(),
+  ...ofSession.keys(),
   ...throttling,
   'getRtcStatsUrl',
   'createWebRtcTransport',
@@ -54,7 +64,7 @@ function directionOf(data: Record<string, unknown>): unknown {
   return undefined;
 }
 
-function createTransport(data: unknown): ModelRequest {
+function createTransport(data: unknown, extensions: Extensions): ModelRequest {
   const fields = fieldsOf(data);
   const direction = directionOf(fields);
   if (direction === undefined)
@@ -64,7 +74,10 @@ function createTransport(data: unknown): ModelRequest {
       { fields: [{ field: 'appData.direction', message: 'expected "producer" or "consumer"' }] },
     );
   const forceTcp = fields['forceTcp'] ?? false;
-  return { kind: 'forward', method: 'createWebRtcTransport', data: { direction, forceTcp } };
+  return {
+    ...{ kind: 'forward', method: 'createWebRtcTransport', data: { direction, forceTcp } },
+    ...(extensions.has('move') ? { replaces: fields['replaces'] } : {}),
+  };
 }
 
 /** Leaves out what the model does not have, such as the older dialect's `sctpCapabilities`. */
@@ -79,7 +92,11 @@ function onlyKnown(method: PeerMethod, data: unknown): unknown {
  * @returns undefined for a method that does not exist
  * @throws {ApiError} `unsupported_method` for what the platform refuses, `invalid_request` for a transport without a side
  */
-export function toModel(method: string, data: unknown): ModelRequest | undefined {
+export function toModel(
+  method: string,
+  data: unknown,
+  extensions: Extensions,
+): ModelRequest | undefined {
   const same = asIs.get(method);
   if (same) return { kind: 'forward', method: same, data: onlyKnown(same, data) };
   const batch = oneToMany.get(method);
@@ -89,7 +106,10 @@ export function toModel(method: string, data: unknown): ModelRequest | undefined
       method: batch,
       data: { consumerIds: [fieldsOf(data)['consumerId']] },
     };
-  if (method === 'createWebRtcTransport') return createTransport(data);
+  if (method === 'createWebRtcTransport') return createTransport(data, extensions);
+  const session = ofSession.get(method);
+  if (session && extensions.has(session.extension))
+    return { kind: 'session', method: session.method, data: data ?? {} };
   if (method === 'getRtcStatsUrl') return { kind: 'answer', data: {} };
   if (throttling.has(method))
     throw new ApiError(

@@ -8,7 +8,15 @@ export type DialectName = 'current' | 'older';
 
 /** A client's message in the platform's wording, its data not checked yet. */
 export type ModelRequest =
-  | { kind: 'forward'; method: PeerMethod; data: unknown }
+  | {
+      kind: 'forward';
+      method: PeerMethod;
+      data: unknown;
+      /** With `createWebRtcTransport`: the transport that the new one takes the place of. */
+      replaces?: unknown;
+    }
+  /** About the connection's session and its transports, for clients that announced extensions. */
+  | { kind: 'session'; method: 'leave' | 'resumeSession' | 'closeTransport'; data: unknown }
   /** Answered here, without a media node. */
   | { kind: 'answer'; data: unknown };
 

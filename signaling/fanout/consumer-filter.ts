@@ -42,6 +42,11 @@ export function createConsumerFilter(memory: number) {
   }
 
   return {
+    /** The client knows these already, from an earlier connection. */
+    adopt(ids: string[]): void {
+      for (const id of ids) live.add(id);
+    },
+
     /** What the client is to get for this message, if anything. */
     admit(message: PeerMessage): PeerMessage | undefined {
       if (isStateChange(message)) {

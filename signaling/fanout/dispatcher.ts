@@ -6,7 +6,6 @@ import type { Logger } from '../../common/service/logger.ts';
 import type { PeerMessage } from '../../common/wire/peer.ts';
 import type { MessageBatch, RoutedMessage } from '../../common/wire/signaling.ts';
 import type { SignalingConfig } from '../config.ts';
-import { closeCodes } from '../connection/close-codes.ts';
 import type { SignalingMetrics } from '../metrics.ts';
 import type { LocalPeer, Registry } from '../peers/registry.ts';
 import { RecentSet } from './recent-set.ts';
@@ -19,9 +18,13 @@ export interface DispatcherDeps {
   registry: Registry;
   peers: PeersRepository;
   others: SignalingClient;
+  /** A media node has lost something of a peer that is here. */
+  onLost: (peer: LocalPeer, lost: LostPeer) => void;
   /** The id of this replica's row at the moment. */
   ownId: () => string;
 }
+
+export type LostPeer = MessageBatch['lostPeers'][number];
 
 /** Which connection of which peer ended. */
 interface Ended {
@@ -32,7 +35,7 @@ interface Ended {
 
 /** Brings messages to the peers that they are for: those of this replica directly, others through their replicas. */
 export function createDispatcher(deps: DispatcherDeps) {
-  const { config, metrics, logger, registry, peers, others, ownId } = deps;
+  const { config, metrics, logger, registry, peers, others, onLost, ownId } = deps;
   const seen = new RecentSet(config.fanout.batchMemory);
   const volumes = createVolumeMerger(config.fanout);
   const ended = new RecentSet(config.fanout.endedPeers);
@@ -123,8 +126,10 @@ export function createDispatcher(deps: DispatcherDeps) {
           for (const message of volumes.report(report)) tellLocal(report.roomId, message);
         else volumes.forget(report.roomId);
       }
-      for (const { mediaPeerId, reason } of batch.lostPeers)
-        registry.get(mediaPeerId)?.close(closeCodes.moved, `lost by the media node: ${reason}`);
+      for (const lost of batch.lostPeers) {
+        const peer = registry.get(lost.mediaPeerId);
+        if (peer) onLost(peer, lost);
+      }
     },
   };
 }

@@ -42,7 +42,7 @@ export function broadcastersHandlers(services: Services): Handlers<typeof broadc
     method: M,
     data: PeerRequestInput<M>,
   ): Promise<PeerResponse<M>> {
-    const placement = placements.router(row.roomId, row.producerRouterId);
+    const placement = placements.router(row.roomId, row.producerRouterId ?? '');
     if (!placement)
       throw new ApiError('router_not_found', 'the router of the broadcaster is gone; make it anew');
     // Ids in the path are checked here, those in bodies were before.

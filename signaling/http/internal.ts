@@ -35,9 +35,13 @@ export function createInternalApp(deps: Deps): Koa {
     ctx.body = {};
   });
   router.post('/peers/:mediaPeerId/close', (ctx) => {
-    const { code, reason } = parseOrThrow(closePeerRequest, ctx.request.body, 'body');
+    const request = parseOrThrow(closePeerRequest, ctx.request.body, 'body');
+    const { code, reason, beforeEpoch } = request;
+    const peer = registry.get(ctx.params['mediaPeerId'] ?? '');
+    // One that is still taking the session over does so later.
+    const isLater = beforeEpoch !== undefined && (peer?.ownerEpoch ?? beforeEpoch) >= beforeEpoch;
     // A connection that is gone already is what was wanted.
-    registry.get(ctx.params['mediaPeerId'] ?? '')?.close(code, reason);
+    if (!isLater) peer?.close(code, reason);
     ctx.body = {};
   });
   app.use(router.routes()).use(router.allowedMethods());

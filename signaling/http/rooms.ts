@@ -37,7 +37,8 @@ async function removePeer(services: Services, row: PeerRow): Promise<void> {
     await local.ended;
     return;
   }
-  if (row.kind === 'WebSocket' && row.replicaId !== services.membership.id)
+  const hasSocket = row.kind === 'WebSocket' && row.detachedAt === null;
+  if (hasSocket && row.replicaId !== services.membership.id)
     try {
       await others.closePeer(row.replicaUrl, row.id, removal);
       return;
@@ -103,7 +104,7 @@ export function roomsHandlers(services: Services): Handlers<typeof roomsSpec> {
     },
     mutePeer: async ({ token, params, body }) => {
       const row = await peerOf(token, params);
-      const placement = placements.router(row.roomId, row.producerRouterId);
+      const placement = placements.router(row.roomId, row.producerRouterId ?? '');
       if (!placement) throw new ApiError('router_not_found', 'the router of the peer is gone');
       const to = { roomId: row.roomId, peerId: row.peerId, mediaPeerId: row.id };
       return nodes.forward(placement.url, to, 'mutePeer', body);

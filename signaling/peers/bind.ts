@@ -1,4 +1,4 @@
-import type { NewPeer, PeerRow } from '../../common/db/repositories/peers.ts';
+import type { NewPeer, PeerRow, RemovedRow } from '../../common/db/repositories/peers.ts';
 import { ApiError, isApiError, messageOf } from '../../common/errors.ts';
 import type { MediaRoom } from '../../common/resources/types.ts';
 import { closeCodes } from '../connection/close-codes.ts';
@@ -35,7 +35,7 @@ async function closeReplaced(deps: BindDeps, row: PeerRow): Promise<void> {
 }
 
 /** What fails here does not undo the newer connection, which is written already. */
-async function endReplaced(deps: BindDeps, row: PeerRow): Promise<void> {
+async function endReplaced(deps: BindDeps, row: RemovedRow): Promise<void> {
   // Nobody waits for the older connection's replica, which may be dead.
   void closeReplaced(deps, row);
   await deps.leaver

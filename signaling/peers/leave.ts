@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { MediaNodeClient } from '../../common/clients/media-node.ts';
 import type { SignalingClient } from '../../common/clients/signaling.ts';
-import type { PeerRow, PeersRepository } from '../../common/db/repositories/peers.ts';
+import type {
+  Ownership,
+  PeerRow,
+  PeersRepository,
+  RemovedRow,
+} from '../../common/db/repositories/peers.ts';
 import { isApiError } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { SignalingConfig } from '../config.ts';
@@ -19,6 +24,8 @@ export interface Departure {
   joined: boolean;
   /** The nodes that hold its objects. */
   nodeUrls: string[];
+  /** Which owner of the session says so: a later one is left alone. Without it nobody is. */
+  ownerEpoch?: number;
 }
 
 export interface LeaverDeps {
@@ -39,9 +46,12 @@ export function createLeaver(deps: LeaverDeps) {
   const background = new Set<Promise<unknown>>();
 
   /** A node that can't be told closes by itself what it holds for connections that have no row. */
-  async function closeAtNodes({ mediaPeerId, nodeUrls }: Departure): Promise<void> {
+  async function closeAtNodes(
+    { mediaPeerId, nodeUrls }: Departure,
+    further: string[] = [],
+  ): Promise<void> {
     await Promise.all(
-      [...new Set(nodeUrls)].map((url) =>
+      [...new Set([...nodeUrls, ...further])].map((url) =>
         nodes
           .deletePeer(url, mediaPeerId)
           .catch((error: unknown) =>
@@ -62,13 +72,16 @@ export function createLeaver(deps: LeaverDeps) {
     await dispatcher.tellClosedElsewhere(departure);
   }
 
-  async function removeWithRetries(departure: Departure): Promise<void> {
+  const remove = ({ mediaPeerId, ownerEpoch }: Departure) => peers.remove(mediaPeerId, ownerEpoch);
+
+  /** Does what Postgres could not take at once when it can. */
+  async function retried(work: () => Promise<unknown>): Promise<void> {
     let pauseMs = config.leave.retryMinMs;
     while (!stop.signal.aborted) {
       await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, config.leave.retryMaxMs);
       try {
-        await tellRoom(departure, await peers.remove(departure.mediaPeerId));
+        await work();
         return;
       } catch (error) {
         if (!isApiError(error, 'store_unavailable')) throw error;
@@ -90,20 +103,26 @@ export function createLeaver(deps: LeaverDeps) {
   async function leave(departure: Departure): Promise<void> {
     dispatcher.markEnded(departure.mediaPeerId);
     try {
-      const removed = await peers.remove(departure.mediaPeerId);
-      await Promise.all([closeAtNodes(departure), tellRoom(departure, removed)]);
+      const { result, nodeUrls } = await remove(departure);
+      if (result === 'other') return;
+      await Promise.all([
+        closeAtNodes(departure, nodeUrls),
+        tellRoom(departure, result === 'removed'),
+      ]);
       metrics.leaves.inc({ result: 'done' });
     } catch (error) {
       logger.warn({ err: error, mediaPeerId: departure.mediaPeerId }, 'leave goes on later');
       metrics.leaves.inc({ result: 'retried' });
       if (departure.joined) dispatcher.tellClosed(departure);
-      inBackground(removeWithRetries(departure));
+      inBackground(
+        retried(async () => tellRoom(departure, (await remove(departure)).result === 'removed')),
+      );
       await closeAtNodes(departure);
     }
   }
 
-  const urlOf = (roomName: string, routerId: string): string[] => {
-    const placement = placements.router(roomName, routerId);
+  const urlOf = (roomName: string, routerId: string | null): string[] => {
+    const placement = routerId === null ? undefined : placements.router(roomName, routerId);
     return placement ? [placement.url] : [];
   };
 
@@ -124,13 +143,38 @@ export function createLeaver(deps: LeaverDeps) {
     leaveRow: (row: PeerRow): Promise<void> => leave(departureOf(row)),
 
     /**
+     * The same for a session that nobody owns in earnest. Of several replicas that find it one does it, and none when it
+     * was taken over meanwhile.
+     *
+     * @throws {ApiError} `store_unavailable`
+     */
+    leaveUnowned: async (row: PeerRow): Promise<void> => {
+      const { result, nodeUrls } = await peers.remove(row.id, row.ownerEpoch);
+      if (result !== 'removed') return;
+      const departure = departureOf(row);
+      dispatcher.markEnded(row.id);
+      await Promise.all([closeAtNodes(departure, nodeUrls), tellRoom(departure, true)]);
+      metrics.leaves.inc({ result: 'done' });
+    },
+
+    /** Leaves a session to whoever resumes it. Repeatable; while Postgres is away it is tried in the background. */
+    detach: async (owner: Ownership): Promise<void> => {
+      try {
+        await peers.detach(owner);
+      } catch (error) {
+        logger.warn({ err: error, mediaPeerId: owner.id }, 'detaching goes on later');
+        inBackground(retried(() => peers.detach(owner)));
+      }
+    },
+
+    /**
      * The rest of the leave of a connection whose row a newer one has replaced. Resolves when the room was told, so that
      * word of the newer one comes after it; a replica that does not answer is not waited for long.
      */
-    async replaced(row: PeerRow): Promise<void> {
+    async replaced(row: RemovedRow): Promise<void> {
       const departure = departureOf(row);
       dispatcher.markEnded(departure.mediaPeerId);
-      inBackground(closeAtNodes(departure));
+      inBackground(closeAtNodes(departure, row.nodeUrls));
       if (!departure.joined) return;
       dispatcher.tellClosed(departure);
       await dispatcher.tellClosedElsewhere(departure, hastyOthers);

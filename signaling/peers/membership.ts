@@ -77,15 +77,17 @@ export function createMembership({ config, logger, replicas, url, onExpelled }: 
       clearTimeout(timer);
       beating = beating.then(beat).then(schedule);
     },
-    /** Leaves the tables; the rows of peers that could not be deleted go along. */
+    /** Leaves the tables; peers whose rows are this replica's still are left to the next one. */
     stop: async (): Promise<void> => {
       stopped = true;
       clearTimeout(timer);
       await beating;
-      if (registered)
-        await replicas
-          .remove(id)
-          .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'row not removed'));
+      if (!registered) return;
+      try {
+        if (!(await replicas.retire(id))) logger.info('the peers wait for another replica');
+      } catch (error) {
+        logger.warn({ reason: messageOf(error) }, 'row not removed');
+      }
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { PeerRow } from '../../common/db/repositories/peers.ts';
 import { messageOf } from '../../common/errors.ts';
 import { mapLimit } from '../map-limit.ts';
 import type { Services } from '../services.ts';
@@ -7,9 +8,14 @@ type ReaperDeps = Pick<
   'config' | 'logger' | 'metrics' | 'peers' | 'replicas' | 'leaver' | 'membership'
 >;
 
+/** Rows of one look. */
+const batch = 500;
+
 /**
- * Takes leave of the peers of replicas that died. A replica reaps only after its own heartbeats have got through for as
- * long as it takes to be thought dead: after an outage of Postgres all look silent, and must get time to report.
+ * Takes over what replicas that died have left: sessions that may be resumed are detached, the others end. Ends the
+ * sessions that nobody resumed in time, and broadcasters whose node is gone. A replica does this only after its own
+ * heartbeats have got through for as long as it takes to be thought dead: after an outage of Postgres all look silent,
+ * and after one of this service nobody could resume; they must get time.
  */
 export function createReaper(deps: ReaperDeps) {
   const { config, logger, metrics, peers, replicas, leaver, membership } = deps;
@@ -18,16 +24,32 @@ export function createReaper(deps: ReaperDeps) {
   let reaping: Promise<void> = Promise.resolve();
   let stopped = false;
 
+  const reapReplica = (): Promise<boolean> =>
+    replicas.reapOne(deadAfterMs, async (replica) => {
+      const kept = await peers.handOver(replica.id, membership.id);
+      const rows = await peers.listByReplica(replica.id);
+      logger.warn({ replica, kept, left: rows.length }, 'a replica died; taking over its peers');
+      await mapLimit(rows, reapConcurrency, leaver.leaveRow);
+      metrics.reaped.inc();
+    });
+
+  async function reapRows(what: string, list: () => Promise<PeerRow[]>): Promise<void> {
+    let rows;
+    do {
+      rows = await list();
+      if (rows.length > 0) logger.info({ peers: rows.length }, `taking leave of ${what}`);
+      await mapLimit(rows, reapConcurrency, leaver.leaveUnowned);
+    } while (!stopped && rows.length === batch);
+  }
+
   async function reapAll(): Promise<void> {
+    metrics.detached.set(await peers.countDetached(membership.id));
     if (membership.healthyForMs() <= deadAfterMs) return;
-    const reapOne = (): Promise<boolean> =>
-      replicas.reapOne(deadAfterMs, async (replica) => {
-        const rows = await peers.listByReplica(replica.id);
-        logger.warn({ replica, peers: rows.length }, 'a replica died; taking leave of its peers');
-        await mapLimit(rows, reapConcurrency, leaver.leaveRow);
-        metrics.reaped.inc();
-      });
-    while (!stopped && (await reapOne()));
+    while (!stopped && (await reapReplica()));
+    await reapRows('sessions that nobody resumed', () =>
+      peers.listExpired(config.resume.graceMs, batch),
+    );
+    await reapRows('broadcasters whose node is gone', () => peers.listStranded(batch));
   }
 
   const schedule = (): void => {

@@ -145,6 +145,7 @@ describe('several replicas', () => {
         ],
       },
     ]);
+    await platform.sql('DELETE FROM media_peer WHERE replica_id = $1', [thirdId]);
     await platform.sql('DELETE FROM signaling_replica WHERE id = $1', [thirdId]);
     third.server.close();
     await Promise.all(others.map((client) => client.close()));
@@ -189,7 +190,10 @@ describe('several replicas', () => {
   it('start over when they were taken for dead', async () => {
     const replica = await platform.replica({ replicas: quick });
     const ann = await platform.joined(replica, room, 'ann');
-    await platform.sql('DELETE FROM signaling_replica WHERE url = $1', [replica.internalUrl]);
+    const own = 'SELECT id FROM signaling_replica WHERE url = $1';
+    const url = [replica.internalUrl];
+    await platform.sql(`DELETE FROM media_peer WHERE replica_id IN (${own})`, url);
+    await platform.sql('DELETE FROM signaling_replica WHERE url = $1', url);
     await until(() => ann.closed);
     expect(ann.closeCode).toBe(1012);
     const registered = () =>

@@ -3,6 +3,7 @@ import { Informer, type Change } from '../../common/kubernetes/informer.ts';
 import { isConditionTrue } from '../../common/resources/conditions.ts';
 import type { MediaRoom, MediaWorker, Placement } from '../../common/resources/types.ts';
 import type { Logger } from '../../common/service/logger.ts';
+import type { Direction } from '../../common/wire/peer.ts';
 import type { SignalingConfig } from '../config.ts';
 import type { Kube, NewRoom } from './kube.ts';
 import { roomIdAnnotation, roomNameOf } from './room-name.ts';
@@ -25,11 +26,15 @@ export function readyPlacements(room: MediaRoom): {
   return { producers: ready.filter(servesProducers), consumers: ready.filter(servesConsumers) };
 }
 
-/** Whether a peer can be bound on both sides. */
-const isUsable = (room: MediaRoom): boolean => {
+/** Whether a router of the room takes this side of a peer now. */
+export function hasPlace(room: MediaRoom, direction: Direction): boolean {
   const { producers, consumers } = readyPlacements(room);
-  return producers.length > 0 && consumers.length > 0;
-};
+  return (direction === 'producer' ? producers : consumers).length > 0;
+}
+
+/** Whether a peer can be bound on both sides. */
+const isUsable = (room: MediaRoom): boolean =>
+  hasPlace(room, 'producer') && hasPlace(room, 'consumer');
 
 export const isDeleting = (room: MediaRoom): boolean =>
   room.metadata.deletionTimestamp !== undefined;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 
 import { createTestDatabase, type TestDatabase } from '../../../testing/database.ts';
@@ -78,6 +78,9 @@ describe('the tables of peers and replicas', () => {
       ...routers,
       replicaUrl: 'http://one',
       joinedAt: null,
+      extensions: [],
+      detachedAt: null,
+      ownerEpoch: 0,
     });
     expect(await peers.find('other', 'ann')).toBeUndefined();
     expect(await peers.listByRoom('room')).toHaveLength(1);
@@ -96,6 +99,10 @@ describe('the tables of peers and replicas', () => {
       device: expect.anything(),
       replicaUrl: 'http://one',
       joinedAt: null,
+      extensions: [],
+      detachedAt: null,
+      ownerEpoch: 0,
+      nodeUrls: [],
     });
     expect(await peers.listByRoom('room')).toHaveLength(1);
   });
@@ -109,7 +116,7 @@ describe('the tables of peers and replicas', () => {
     await replicas.register({ id, url: 'http://three' });
     expect(await replicas.listWithLoad()).toContainEqual({ id, url: 'http://three', peers: 0 });
     expect(await replicas.reapOne(1_000_000, () => Promise.resolve())).toBe(false);
-    await replicas.remove(id);
+    await replicas.retire(id);
   });
 
   it('let several rooms have a peer of the same name', async () => {
@@ -189,7 +196,8 @@ describe('the tables of peers and replicas', () => {
   it('tell whether a row was there to delete', async () => {
     const peer = makePeer('ann');
     await bind(peer);
-    expect([await peers.remove(peer.id), await peers.remove(peer.id)]).toEqual([true, false]);
+    const ends = [await peers.remove(peer.id), await peers.remove(peer.id)];
+    expect(ends.map(({ result }) => result)).toEqual(['removed', 'gone']);
   });
 
   it('count the others, and name the replicas of a room', async () => {
@@ -208,13 +216,181 @@ describe('the tables of peers and replicas', () => {
       ['http://one', 2],
       ['http://two', 1],
     ]);
-    await replicas.remove(second);
-    expect(await peers.listByRoom('room')).toHaveLength(2);
+    expect(await replicas.retire(second)).toBe(false);
+    expect(await peers.listByRoom('room')).toHaveLength(3);
+    await peers.remove((await peers.find('room', 'cem'))!.id);
+    expect(await replicas.retire(second)).toBe(true);
   });
 
   it('know the capabilities of a router', async () => {
     expect(await peers.routerRtpCapabilities('p1')).toEqual({ codecs: [] });
     expect(await peers.routerRtpCapabilities('gone')).toBeUndefined();
+  });
+
+  describe('sessions that outlive their sockets', () => {
+    const other = randomUUID();
+    const resumeHash = 'hash of ann';
+    const key = { resumeHash, roomId: 'room', peerId: 'ann' };
+    const asking = { ...key, remoteAddress: '::2', grants: { ...grants, admin: true } };
+    let ann: NewPeer;
+
+    beforeAll(() => replicas.register({ id: other, url: 'http://other' }));
+    afterAll(async () => {
+      await knex('media_peer').delete();
+      await replicas.retire(other);
+    });
+
+    beforeEach(async () => {
+      ann = makePeer('ann', { resumeHash, extensions: ['move', 'resume'] });
+      await bind(ann);
+      await knex('media_peer').where({ id: ann.id }).update({ joined_at: knex.fn.now() });
+    });
+    const ownerOf = async () => (await peers.find('room', 'ann'))!;
+
+    it('go over to whoever shows the secret, with all it has to know', async () => {
+      await knex('media_transport').insert({
+        id: ann.id,
+        media_peer_id: ann.id,
+        router_id: 'c1',
+        instance_id: instanceId,
+        kind: 'webrtc',
+        direction: 'consumer',
+      });
+      await peers.detach({ id: ann.id, ownerEpoch: 0 });
+      expect((await ownerOf()).detachedAt).toBeInstanceOf(Date);
+      const at = (routerId: string) => ({
+        routerId,
+        instanceId,
+        generation: 1,
+        url: 'http://node',
+      });
+      expect(await peers.findResumable(key)).toBe(ann.id);
+      expect(await peers.takeOver({ ...asking, replicaId: other })).toEqual({
+        id: ann.id,
+        ownerEpoch: 1,
+        previous: { replicaId, replicaUrl: 'http://one' },
+        producer: at('p1'),
+        consumer: at('c1'),
+        transports: [{ id: ann.id, direction: 'consumer', router: at('c1') }],
+      });
+      expect(await ownerOf()).toMatchObject({
+        replicaId: other,
+        ownerEpoch: 1,
+        detachedAt: null,
+        remoteAddress: '::2',
+        grants: { admin: true },
+        extensions: ['move', 'resume'],
+      });
+    });
+
+    it.each([
+      ['another secret', { resumeHash: 'wrong' }],
+      ['another peer', { peerId: 'bob' }],
+      ['another room', { roomId: 'other' }],
+    ])('stay with %s', async (_name, change) => {
+      expect(await peers.findResumable({ ...key, ...change })).toBeUndefined();
+      const taking = peers.takeOver({ ...asking, ...change, replicaId: other });
+      expect(await taking).toBeUndefined();
+      expect(await ownerOf()).toMatchObject({ replicaId, ownerEpoch: 0 });
+    });
+
+    it('stay while their peer has not joined', async () => {
+      await knex('media_peer').where({ id: ann.id }).update({ joined_at: null });
+      expect(await peers.findResumable(key)).toBeUndefined();
+      expect(await peers.takeOver({ ...asking, replicaId: other })).toBeUndefined();
+    });
+
+    it('have one owner in the end, however many ask at once', async () => {
+      const taken = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          peers.takeOver({ ...asking, replicaId: i % 2 === 0 ? replicaId : other }),
+        ),
+      );
+      const epochs = taken.map((each) => each!.ownerEpoch).sort((a, b) => a - b);
+      expect(epochs).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      const last = taken.findIndex((each) => each!.ownerEpoch === 8);
+      const owner = last % 2 === 0 ? replicaId : other;
+      expect(await ownerOf()).toMatchObject({ ownerEpoch: 8, replicaId: owner });
+    });
+
+    it('let nobody who had them before detach, bind or remove them', async () => {
+      await peers.takeOver({ ...asking, replicaId: other });
+      const before = { id: ann.id, ownerEpoch: 0 };
+      expect(await peers.detach(before)).toBe(false);
+      const rebind = { roomId: 'room', choose: () => ({ consumerRouterId: 'c2' }) };
+      expect(await peers.rebind({ ...before, ...rebind })).toBe(false);
+      expect(await peers.remove(ann.id, 0)).toMatchObject({ result: 'other' });
+      expect(await ownerOf()).toMatchObject({
+        detachedAt: null,
+        consumerRouterId: 'c1',
+        ownerEpoch: 1,
+      });
+      expect(await peers.ownerEpochOf(ann.id)).toBe(1);
+      expect(await peers.rebind({ ...before, ownerEpoch: 1, ...rebind })).toBe(true);
+      expect(await ownerOf()).toMatchObject({ producerRouterId: 'p1', consumerRouterId: 'c2' });
+      expect(await peers.remove(ann.id, 1)).toMatchObject({ result: 'removed' });
+    });
+
+    it('name the nodes of all transports when they go', async () => {
+      const row = { media_peer_id: ann.id, instance_id: instanceId, kind: 'webrtc' };
+      for (const [router_id, direction] of [
+        ['p1', 'producer'],
+        ['p2', 'producer'],
+      ])
+        await knex('media_transport').insert({ id: randomUUID(), ...row, router_id, direction });
+      expect(await peers.remove(ann.id)).toEqual({ result: 'removed', nodeUrls: ['http://node'] });
+    });
+
+    it('are handed to another replica as ones without a socket; others stay', async () => {
+      const camera = makePeer('camera', { kind: 'Broadcaster' });
+      const bob = makePeer('bob');
+      const cem = makePeer('cem', { resumeHash: 'hash of one that has not joined' });
+      for (const peer of [camera, bob, cem]) await bind(peer);
+      expect(await peers.heirOf(replicaId, 10_000)).toBe(other);
+      expect(await peers.handOver(replicaId, other)).toBe(2);
+      expect(await ownerOf()).toMatchObject({ replicaId: other, ownerEpoch: 1 });
+      expect((await ownerOf()).detachedAt).toBeInstanceOf(Date);
+      const replicaOf = async (peerId: string) => (await peers.find('room', peerId))!.replicaId;
+      expect(await replicaOf('camera')).toBe(other);
+      expect([await replicaOf('bob'), await replicaOf('cem')]).toEqual([replicaId, replicaId]);
+      expect(await peers.countDetached(other)).toBe(1);
+      expect(await peers.countDetached(replicaId)).toBe(0);
+    });
+
+    it('expire, counted from when they lost their socket first', async () => {
+      await peers.detach({ id: ann.id, ownerEpoch: 0 });
+      expect(await peers.listExpired(60_000, 10)).toEqual([]);
+      await knex('media_peer')
+        .where({ id: ann.id })
+        .update({ detached_at: knex.raw(`now() - interval '2 minutes'`) });
+      await peers.detach({ id: ann.id, ownerEpoch: 0 });
+      await peers.handOver(replicaId, other);
+      expect(await peers.listExpired(60_000, 10)).toMatchObject([{ id: ann.id, ownerEpoch: 1 }]);
+    });
+
+    it('live on when the node of a side is gone, unlike the side', async () => {
+      const gone = randomUUID();
+      const worker = {
+        pod_name: 'x',
+        pool: 'pool',
+        role: 'Both',
+        api_url: 'http://x',
+        version: '',
+      };
+      await knex('media_worker').insert({ instance_id: gone, worker_count: 1, ...worker });
+      await knex('media_router').insert({
+        ...{ id: 'x1', room_id: 'room', instance_id: gone, worker_index: 0, role: 'Both' },
+        ...{ generation: 1, rtp_capabilities: {} },
+      });
+      const camera = makePeer('camera', { kind: 'Broadcaster' });
+      const onGone = () => ({ producerRouterId: 'p1', consumerRouterId: 'x1' });
+      await peers.bind({ peer: camera, maxPeers: 10, choose: onGone });
+      await peers.rebind({ id: ann.id, ownerEpoch: 0, roomId: 'room', choose: onGone });
+      await knex('media_worker').where({ instance_id: gone }).delete();
+      const taken = await peers.takeOver({ ...asking, replicaId: other });
+      expect(taken).toMatchObject({ producer: { routerId: 'p1' }, consumer: undefined });
+      expect(await peers.listStranded(10)).toMatchObject([{ peerId: 'camera' }]);
+    });
   });
 
   it('have a dead replica reaped by one at a time, and again after a failure', async () => {

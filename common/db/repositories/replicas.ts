@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { raw, transaction } from 'objection';
 
-import { query } from '../knex.ts';
+import { isForeignKeyViolation, query } from '../knex.ts';
 import { SignalingReplicaModel } from '../models.ts';
 
 export interface Replica {
@@ -38,9 +38,25 @@ export function createReplicasRepository(knex: Knex) {
             .patch({ lastSeenAt: raw('now()') })) > 0,
       ),
 
-    remove: async (id: string): Promise<void> => {
-      await query(() => SignalingReplicaModel.query(knex).deleteById(id));
-    },
+    /**
+     * Removes the row; where peers refer to it still, they stay with it, and it counts as dead from now on, so that
+     * another replica takes them.
+     *
+     * @returns whether it was removed
+     */
+    retire: (id: string): Promise<boolean> =>
+      query(async () => {
+        try {
+          await SignalingReplicaModel.query(knex).deleteById(id);
+          return true;
+        } catch (error) {
+          if (!isForeignKeyViolation(error)) throw error;
+          await SignalingReplicaModel.query(knex)
+            .findById(id)
+            .patch({ lastSeenAt: new Date(0) });
+          return false;
+        }
+      }),
 
     /**
      * Locks one replica that was silent for longer than `deadAfterMs`, runs `reap` for it, and removes its row. Replicas
