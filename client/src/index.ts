@@ -1,7 +1,7 @@
 import { resolveOptions, type ConnectOptions } from './options.ts';
 import { Room } from './room.ts';
 
-export type { ConnectOptions } from './options.ts';
+export type { ConnectOptions, Extension } from './options.ts';
 export type { Room } from './room.ts';
 export type { RoomEvents } from './events.ts';
 export type { CloseReason, ConnectionState, RoomState } from './state.ts';

@@ -28,6 +28,8 @@ export interface ConnectOptions {
   /** How many voices to receive at once: those who speak. By default all. */
   audioTopN?: number;
   timing?: TimingOptions;
+  /** What the server may do beyond the common protocol; by default all that the SDK understands. */
+  extensions?: readonly Extension[];
   /** mediasoup-client's way to WebRTC, where it is not a browser's. */
   handlerFactory?: types.HandlerFactory;
 }
@@ -43,8 +45,10 @@ export interface ResolvedOptions {
   api: () => Promise<RoomApi>;
 }
 
-/** What this client understands beyond the common protocol. */
-const EXTENSIONS = 'move,resume';
+/** `move`: a transport moves to another node without a rejoin. `resume`: a lost WebSocket leaves the session as it is. */
+export type Extension = 'move' | 'resume';
+
+const allExtensions: readonly Extension[] = ['move', 'resume'];
 
 function requireText(name: keyof ConnectOptions, value: unknown): void {
   if (typeof value !== 'string' || value === '')
@@ -93,7 +97,8 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   if (Array.isArray(options.url) && options.url.length === 0)
     throw new TypeError('url: expected at least one address');
   const { url, roomId, peerId, token } = options;
-  const query = { roomId, peerId, extensions: EXTENSIONS };
+  const extensions = (options.extensions ?? allExtensions).join(',');
+  const query = { roomId, peerId, extensions };
   const accessToken = async () => (typeof token === 'function' ? token() : token);
   const address = (
     attempt: number,

@@ -12,6 +12,7 @@ import { Roster } from './roster.ts';
 import type { Feed } from './session/feed.ts';
 import { MediaSession, type TransportReport } from './session/media-session.ts';
 import { Connection, COULD_NOT_JOIN } from './signaling/connection.ts';
+import { persist } from './signaling/persist.ts';
 import type {
   NewConsumer,
   ServerNotification,
@@ -274,6 +275,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#roster.asking();
     const { session, join } = await MediaSession.open(channel, {
       ...{ signaling: this.#signaling(), timing, forceTcp, handlerFactory },
+      canMove: () => this.#connection.resumable,
       settings: {
         ...(iceServers ? { iceServers } : {}),
         ...(iceTransportPolicy ? { iceTransportPolicy } : {}),
@@ -312,15 +314,33 @@ export class Room extends Emitter<RoomEvents> {
     const session = this.#session;
     if (!session || session.closed) throw new Error('there is no session');
     this.#roster.asking();
-    const alive = await channel.request('resumeSession', session.receive.complete);
+    // The server may have to look for other nodes first: it is asked again by the same socket.
+    const alive = await persist(
+      () => channel.request('resumeSession', session.held),
+      this.#options.timing.retry,
+      () => session === this.#session,
+    );
     this.#roster.replace(alive.peers, false);
     this.#gone(session.receive.drop(alive), this.#options.timing.linger.resumedMs);
     return () => {
       this.#nowConnected();
-      for (const one of this.#subscriptions.all) one.resync();
+      this.#resync(alive.consumerIds);
       this.#connection.notify('changeDisplayName', { displayName: this.#displayName });
       void session.send.resumed(alive);
     };
+  }
+
+  /** What the server was told last may not have come there. */
+  #resync(consumerIds: readonly string[]): void {
+    const subscriptions = this.#subscriptions.all;
+    const held = (paused: boolean) =>
+      subscriptions
+        .filter(({ state }) => state.pausedFor.length > 0 === paused)
+        .flatMap(({ feedIds }) => feedIds.filter((id) => consumerIds.includes(id)));
+    const [running, paused] = [held(false), held(true)];
+    if (running.length > 0) this.#connection.notify('resumeConsumers', { consumerIds: running });
+    if (paused.length > 0) this.#connection.notify('pauseConsumers', { consumerIds: paused });
+    for (const one of subscriptions) one.resync();
   }
 
   #nowConnected(): void {

@@ -304,9 +304,16 @@ export class Subscription {
     this.#changed();
   }
 
-  /** @internal The session was resumed: the server may have missed what it was told last. */
+  /** @internal Of its consumers at the server. */
+  get feedIds(): string[] {
+    return [this.#feed, this.#next]
+      .filter((feed) => feed?.gone === false)
+      .map((feed) => feed?.id ?? '');
+  }
+
+  /** @internal The session was resumed: the server may have missed all that it was told last but pauses. */
   resync(): void {
-    const unknown = { paused: this.#pausedFor.size === 0, layers: '', priority: 0 };
+    const unknown = { paused: this.#pausedFor.size > 0, layers: '', priority: 0 };
     for (const feed of [this.#feed, this.#next]) if (feed?.ready) this.#told.set(feed, unknown);
     this.#sync();
   }

@@ -5,7 +5,7 @@ import { inviteAddress, randomPeerId, readPageParams } from './page-params.ts';
 describe('readPageParams', () => {
   it('reads all that the address may say', () => {
     const search =
-      '?room=r&name=Ada+L&peer=p1&token=t&autojoin=1&replica=1&camera=0&microphone=0&forceTcp=1&videoHeight=360';
+      '?room=r&name=Ada+L&peer=p1&token=t&autojoin=1&replica=1&camera=0&microphone=0&forceTcp=1&extensions=none&videoHeight=360';
     expect(readPageParams(search, 8)).toEqual({
       room: 'r',
       name: 'Ada L',
@@ -16,6 +16,7 @@ describe('readPageParams', () => {
       camera: false,
       microphone: false,
       forceTcp: true,
+      extensions: false,
       videoHeight: 360,
     });
   });
@@ -31,6 +32,7 @@ describe('readPageParams', () => {
       camera: true,
       microphone: true,
       forceTcp: false,
+      extensions: true,
       videoHeight: 720,
     });
   });

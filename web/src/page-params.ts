@@ -12,6 +12,8 @@ export interface PageParams {
   camera: boolean;
   microphone: boolean;
   forceTcp: boolean;
+  /** Whether the client is one that the platform can move without a rejoin; `extensions=none`: as others are. */
+  extensions: boolean;
   /** The camera's height in pixels; fewer pixels cost less to encode. */
   videoHeight: number;
 }
@@ -45,6 +47,7 @@ export function readPageParams(search: string, cores: number): PageParams {
     camera: query.get('camera') !== '0',
     microphone: query.get('microphone') !== '0',
     forceTcp: query.get('forceTcp') === '1',
+    extensions: query.get('extensions') !== 'none',
     videoHeight: Math.max(SMALLEST_VIDEO_HEIGHT, numberParam(query, 'videoHeight', usualHeight)),
   };
 }

@@ -13,6 +13,8 @@ export interface LineContext {
   signaling: Signaling;
   timing: Timing;
   forceTcp: boolean;
+  /** Whether the server makes transports that take another one's place. */
+  canMove: () => boolean;
   settings: Pick<types.TransportOptions, 'iceServers' | 'iceTransportPolicy'>;
 }
 
@@ -30,22 +32,16 @@ export interface LineOptions {
  */
 export class Line {
   readonly transport: types.Transport;
-  readonly replaces: string | undefined;
   readonly #keeper: IceKeeper;
   readonly #users = new Set<object>();
   #retired = false;
-  #wasConnected = false;
 
-  private constructor(transport: types.Transport, { context, replaces, onLost }: LineOptions) {
+  private constructor(transport: types.Transport, { context, onLost }: LineOptions) {
     this.transport = transport;
-    this.replaces = replaces;
     const { signaling, timing } = context;
     this.#keeper = new IceKeeper({
       ...{ transport, signaling, timing: timing.ice },
       onLost: () => onLost(this),
-    });
-    transport.on('connectionstatechange', (state) => {
-      if (state === 'connected') this.#wasConnected = true;
     });
     transport.on('connect', ({ dtlsParameters }, callback, errback) => {
       persist(
@@ -91,11 +87,6 @@ export class Line {
 
   get closed(): boolean {
     return this.transport.closed;
-  }
-
-  /** Whether it has ever been connected: one that has not is no better than the one before it. */
-  get wasConnected(): boolean {
-    return this.#wasConnected;
   }
 
   /** Whether media can go through it now. One that nothing uses does not connect, and need not. */

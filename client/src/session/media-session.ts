@@ -1,6 +1,13 @@
 import { Device, type types } from 'mediasoup-client';
 
-import type { DeviceInfo, Direction, Move, PeerInfo, Signaling } from '../signaling/messages.ts';
+import type {
+  ClientRequests,
+  DeviceInfo,
+  Direction,
+  Move,
+  PeerInfo,
+  Signaling,
+} from '../signaling/messages.ts';
 import type { Timing } from '../timing.ts';
 import { summarizeTransport, type TransportStats } from '../media/stats.ts';
 import type { LineContext } from './line.ts';
@@ -11,6 +18,7 @@ import type { Side } from './side.ts';
 export interface SessionOptions {
   /** For what is asked once joined. */
   signaling: Signaling;
+  canMove: () => boolean;
   timing: Timing;
   forceTcp: boolean;
   settings: LineContext['settings'];
@@ -46,7 +54,7 @@ export class MediaSession {
    * @param channel - for what is asked before the join
    */
   static async open(channel: Signaling, options: SessionOptions): Promise<Opened> {
-    const { timing, forceTcp, settings, handlerFactory, handlers } = options;
+    const { timing, forceTcp, settings, handlerFactory, handlers, canMove } = options;
     const device = await Device.factory(handlerFactory ? { handlerFactory } : {});
     const { routerRtpCapabilities } = await channel.request('getRouterRtpCapabilities', undefined);
     await device.load({ routerRtpCapabilities });
@@ -56,7 +64,7 @@ export class MediaSession {
         (session.#joined ? options.signaling : channel).request(method, data),
       notify: (method, data) => options.signaling.notify(method, data),
     };
-    const context = { device, signaling, timing, forceTcp, settings };
+    const context = { device, signaling, timing, forceTcp, settings, canMove };
     const session: MediaSession = new MediaSession(
       new SendSide(context, handlers),
       new ReceiveSide(context, handlers),
@@ -87,6 +95,16 @@ export class MediaSession {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** What the server is told of a session that it is to resume. */
+  get held(): ClientRequests['resumeSession']['data'] {
+    const [producer, consumer] = [this.send.current?.id, this.receive.current?.id];
+    const transportIds = {
+      ...(producer === undefined ? {} : { producer }),
+      ...(consumer === undefined ? {} : { consumer }),
+    };
+    return { ...this.receive.complete, transportIds };
   }
 
   move(move: Move): Promise<void> {

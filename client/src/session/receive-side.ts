@@ -49,7 +49,7 @@ export class ReceiveSide extends Side {
   }
 
   /** The consumers that are complete: after a lost socket the server is told of these. */
-  get complete(): { consumerIds: string[]; dataConsumerIds: string[] } {
+  get complete(): Pick<Resumed, 'consumerIds' | 'dataConsumerIds'> {
     const feeds = [...this.#feeds.values()].filter(({ track, gone }) => track && !gone);
     return { consumerIds: feeds.map(({ id }) => id), dataConsumerIds: [...this.#dataFeeds.keys()] };
   }

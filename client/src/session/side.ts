@@ -31,6 +31,8 @@ export abstract class Side {
   readonly #lines = new Map<string, Line>();
   readonly #handlers: SideHandlers;
   protected readonly context: LineContext;
+  /** Transports that others took the place of. */
+  readonly #left = new Set<string>();
   #current: Line | undefined;
   /** The transport that a new one is being made for. */
   #replacing: string | undefined;
@@ -64,9 +66,10 @@ export abstract class Side {
   /** Moves to a new transport. Told again about the same one, or about one that was left before, nothing happens. */
   async move(move: Move): Promise<void> {
     const old = this.#current;
-    if (!old || old.id !== move.transportId || this.#replacing === old.id) return;
+    // One that was never heard of was made for an answer that got lost: it takes the place of the present one.
+    if (!old || this.#left.has(move.transportId) || this.#replacing !== undefined) return;
     const startedAt = performance.now();
-    const line = await this.#replace(old, old.id);
+    const line = await this.#replace(old);
     if (!line) return;
     await this.takeOver(line, isBroken(move));
     const overlapMs = isBroken(move) ? 0 : (move.overlapMs ?? this.context.timing.move.overlapMs);
@@ -113,16 +116,17 @@ export abstract class Side {
     return line;
   }
 
-  /** Makes the transport that takes the place of `replaces`. Nothing: it could not be had, and the side is lost. */
-  async #replace(old: Line, replaces: string): Promise<Line | undefined> {
+  /** Makes the transport that takes the place of another. Nothing: it could not be had, and the side is lost. */
+  async #replace(old: Line): Promise<Line | undefined> {
     this.#replacing = old.id;
     try {
       const line = await persist(
-        () => this.#openLine(replaces),
+        () => this.#openLine(old.id),
         this.context.timing.retry,
         () => !this.#closed,
       );
       this.#current = line;
+      this.#left.add(old.id);
       old.retire();
       return line;
     } catch (error) {
@@ -158,17 +162,18 @@ export abstract class Side {
     ).catch(() => undefined);
   }
 
-  /** A transport failed for good. One that never connected is made once more; else only a rejoin helps. */
+  /** A transport failed for good. Another one takes its place, a few times in a row; else only a rejoin helps. */
   protected async failed(line: Line): Promise<void> {
     if (this.#closed || line !== this.#current || this.#replacing !== undefined) return;
     this.#failures += 1;
     const { tries } = this.context.timing.move;
-    if (line.wasConnected || line.replaces === undefined || this.#failures > tries) {
+    if (!this.context.canMove() || this.#failures > tries) {
       this.#handlers.lost('media connection lost');
       return;
     }
-    const next = await this.#replace(line, line.replaces);
-    if (next) await this.takeOver(next, true);
+    await this.move({
+      ...{ transportId: line.id, direction: this.#direction, reason: 'TransportLost' },
+    });
   }
 
   /** Closes what is left of the transports. */

@@ -11,14 +11,12 @@ import { isRetryable, messageOf, RequestError } from './request-error.ts';
 /** The session is gone at the server: nothing can be resumed. */
 const CLOSE_SESSION_LOST = 4004;
 /**
- * Closes after which there is no session to come back to: the peer is to be bound anew, it did not join in time, no router
- * could take it, or its session is gone.
+ * Closes after which there is no session to come back to: what was sent was not understood, the peer is to be bound anew,
+ * it did not join in time, or its session is gone.
  */
 const ENDS_SESSION: ReadonlySet<number> = new Set([
-  CLOSE_TO_REJOIN,
-  4002,
-  4003,
-  CLOSE_SESSION_LOST,
+  ...[1003, 1008],
+  ...[CLOSE_TO_REJOIN, 4002, CLOSE_SESSION_LOST],
 ]);
 
 /** How the reason of an end begins when the server does not take the peer. */

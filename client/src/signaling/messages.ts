@@ -83,7 +83,15 @@ export interface ClientRequests {
     { displayName: string; device: DeviceInfo; rtpCapabilities: types.RtpCapabilities },
     { peers: PeerInfo[] }
   >;
-  resumeSession: Ask<{ consumerIds: string[]; dataConsumerIds: string[] }, Resumed>;
+  resumeSession: Ask<
+    {
+      consumerIds: string[];
+      dataConsumerIds: string[];
+      /** The newest of each side: one that is gone, or about to go, is to move. */
+      transportIds: { producer?: string; consumer?: string };
+    },
+    Resumed
+  >;
   leave: Ask<undefined, object>;
   restartIce: Ask<{ transportId: string }, { iceParameters: types.IceParameters }>;
   produce: Ask<
@@ -123,6 +131,8 @@ export interface ClientNotifications {
   resumeProducer: { producerId: string };
   pauseConsumer: { consumerId: string };
   resumeConsumer: { consumerId: string };
+  pauseConsumers: { consumerIds: string[] };
+  resumeConsumers: { consumerIds: string[] };
   requestConsumerKeyFrame: { consumerId: string };
   setConsumerPreferredLayers: { consumerId: string; spatialLayer: number; temporalLayer?: number };
   setConsumerPriority: { consumerId: string; priority: number };

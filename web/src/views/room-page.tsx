@@ -37,6 +37,7 @@ function joinMeeting({ config, params }: Omit<Props, 'hidden'>, choice: JoinChoi
     peerId: params.peerId || randomPeerId(),
     displayName: choice.name,
     ...{ token, forceTcp },
+    ...(params.extensions ? {} : { extensions: [] }),
   });
   return new Meeting(room);
 }
