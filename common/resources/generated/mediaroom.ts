@@ -181,6 +181,10 @@ export interface MediaRoomStatus {
      * Pending until the router exists, Ready when peers may be bound to it, Draining when it takes no more and its peers are to move.
      */
     state: 'Pending' | 'Ready' | 'Draining';
+    /**
+     * When the peers of a draining router must have moved; those that are left then connect anew.
+     */
+    drainDeadline?: string;
   }[];
   /**
    * Peers in the room.

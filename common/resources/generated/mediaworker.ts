@@ -177,9 +177,13 @@ export interface MediaWorkerSpec {
    */
   drain: {
     /**
-     * How long a draining node may keep its peers, in seconds; then it is removed with them.
+     * How long a draining node may keep its peers, in seconds. Those that are left then connect anew, and the node is removed.
      */
     timeoutSeconds: number;
+    /**
+     * How many rooms of a draining node move at a time. Each gets a router elsewhere before its peers leave; others follow as these are done, and all of them have begun after half of timeoutSeconds.
+     */
+    maxConcurrentRooms: number;
   };
   /**
    * Which rooms may use this pool.
@@ -212,6 +216,10 @@ export interface MediaWorkerStatus {
    * Nodes that have the shape of the present spec.
    */
   updatedReplicas?: number;
+  /**
+   * Nodes that drain; what is left on each is in nodes.
+   */
+  drainingReplicas?: number;
   /**
    * Label selector of the pool's pods, for the scale subresource.
    */
@@ -294,6 +302,14 @@ export interface MediaWorkerStatus {
      * CPU use of the busiest worker, in percent of one CPU.
      */
     cpuPercent?: number;
+    /**
+     * Since when the node drains; rooms and peers are what is left on it.
+     */
+    drainStartedAt?: string;
+    /**
+     * When its peers must have moved.
+     */
+    drainDeadline?: string;
   }[];
   /**
    * What is true of this object now, one entry for each type.
