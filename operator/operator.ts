@@ -7,10 +7,9 @@ import { observePool } from '../common/db/pool-metrics.ts';
 import type { Logger } from '../common/service/logger.ts';
 import type { ServiceMetrics } from '../common/service/metrics.ts';
 import { deleteRoomRows } from './audit/collect.ts';
-import { objectsOfNodes } from './audit/nodes.ts';
+import { examineApart } from './audit/examine-apart.ts';
 import { PeriodicAudit } from './audit/periodic.ts';
 import { resourcesOfCluster } from './audit/resources.ts';
-import { readTables } from './audit/tables.ts';
 import type { Cluster } from './cluster.ts';
 import type { OperatorConfig } from './config.ts';
 import type { OperatorDeps } from './deps.ts';
@@ -99,15 +98,12 @@ function startPeriodicAudit(
   options: OperatorOptions,
   knex: Knex | undefined,
 ): PeriodicAudit | undefined {
-  if (!knex) return undefined;
-  const { config, cluster, metrics, clock, logger, serviceMetrics } = options;
+  const { config, cluster, metrics, clock, logger } = options;
+  const { database } = config;
+  if (!knex || !database) return undefined;
   const audit = new PeriodicAudit({
-    sources: {
-      resources: () => Promise.resolve(resourcesOfCluster(cluster)),
-      tables: () => readTables(knex),
-      objects: objectsOfNodes(config, serviceMetrics),
-      concurrency: config.nodes.concurrency,
-    },
+    examine: (signal) =>
+      examineApart({ config, database, resources: resourcesOfCluster(cluster) }, signal),
     deleteRoomRows: (roomIds) => deleteRoomRows(knex, roomIds),
     ...{ config, clock, logger, metrics: metrics.audit },
   });

@@ -8,51 +8,19 @@ import { KubernetesClient, type KubernetesClientConfig } from '../../common/kube
 import { kubernetesKeys } from '../../common/kubernetes/config.ts';
 import { createServiceMetrics } from '../../common/service/metrics.ts';
 import type { OperatorConfig } from '../config.ts';
-import { judge } from './judge.ts';
-import { takeLook, type AuditSources, type Unreachable } from './look.ts';
+import { examine, type Compared } from './examine.ts';
+import type { AuditSources, Unreachable } from './look.ts';
 import { objectsOfNodes } from './nodes.ts';
 import { readLocalResources, readResources } from './resources.ts';
-import type { ResourcesView, Snapshot, TablesView } from './snapshot.ts';
+import type { ResourcesView } from './snapshot.ts';
 import { readTables } from './tables.ts';
 import { DifferenceTracker, type Difference } from './tracker.ts';
-
-/** How much was compared: nothing to compare is no proof of anything. */
-export interface Compared {
-  rooms: number;
-  nodes: number;
-  peers: number;
-  /** Rows of all tables. */
-  rows: number;
-  /** Live objects of all nodes. */
-  objects: number;
-}
 
 export interface AuditReport {
   differences: Difference[];
   /** What could not be looked at; nothing is said about what is there. */
   unreachable: Unreachable[];
   compared: Compared;
-}
-
-const sizes = (view: object): number[] =>
-  Object.values(view).flatMap((value: unknown) => (Array.isArray(value) ? [value.length] : []));
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
-
-export function countCompared(snapshot: Snapshot | undefined): Compared {
-  const nodes = snapshot?.nodes ?? [];
-  const tables: Partial<TablesView> = snapshot?.tables ?? {};
-  return {
-    rooms: snapshot?.resources.rooms.length ?? 0,
-    nodes: nodes.length,
-    peers: tables.peers?.length ?? 0,
-    rows: sum(sizes(tables)),
-    objects: sum(
-      nodes.flatMap(
-        ({ routers, transports, producers, dataProducers, consumers, dataConsumers, pipes }) =>
-          sizes({ routers, transports, producers, dataProducers, consumers, dataConsumers, pipes }),
-      ),
-    ),
-  };
 }
 
 interface Opened {
@@ -111,17 +79,17 @@ export async function auditPlatform(
   try {
     const tracker = new DifferenceTracker(graceMs);
     const look = async () => {
-      const taken = await takeLook(sources);
-      const differences = judge(taken, tracker, { config, at: performance.now() });
-      return { taken, differences };
+      const { findings, limits, ...examined } = await examine(sources, config);
+      const differences = findings ? tracker.note(findings, performance.now(), limits) : [];
+      return { ...examined, differences, mustLast: findings !== undefined && findings.length > 0 };
     };
     let last = await look();
-    if (graceMs > 0 && last.taken.snapshot && !tracker.isEmpty) {
+    if (graceMs > 0 && last.mustLast) {
       await sleep(graceMs + timerSlackMs);
       last = await look();
     }
-    const { snapshot, unreachable } = last.taken;
-    return { differences: last.differences, unreachable, compared: countCompared(snapshot) };
+    const { differences, unreachable, compared } = last;
+    return { differences, unreachable, compared };
   } finally {
     await close();
   }

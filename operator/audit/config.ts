@@ -10,6 +10,12 @@ export const auditConfig = z
       60_000,
       'pause between two comparisons of the resources, the tables and the nodes',
     ),
+    timeoutMs: ms(50_000, 'how long one of them may take'),
+    maxHeapMiB: z
+      .int()
+      .min(16)
+      .default(256)
+      .describe('memory that one of them may use for rows and objects, in MiB'),
     graceMs: ms(30_000, 'how long a difference must last to count'),
     replicaSilentMs: ms(
       60_000,

@@ -7,6 +7,7 @@ import { smallAuditWorld } from '../../testing/audit-world.ts';
 import { FakeClock } from '../../testing/fake-clock.ts';
 import { secret } from '../../testing/quick-config.ts';
 import { operatorConfig } from '../config.ts';
+import { examine } from './examine.ts';
 import { createAuditMetrics } from './metrics.ts';
 import { PeriodicAudit } from './periodic.ts';
 
@@ -34,20 +35,24 @@ describe('the audit of an operator that acts', () => {
     deleteRoomRows.mockClear();
     const { world, nodes } = small;
     audit = new PeriodicAudit({
-      sources: {
-        resources: () => Promise.resolve(world.snapshot.resources),
-        tables: () =>
-          tablesAway
-            ? Promise.reject(new ApiError('store_unavailable', 'Postgres is not available'))
-            : Promise.resolve(world.snapshot.tables),
-        objects: (url) => {
-          const node = nodes.find(({ podName }) => url === `http://${podName}`);
-          if (!node || node.podName === away)
-            return Promise.reject(new ApiError('node_unavailable', 'refused'));
-          return Promise.resolve(node);
-        },
-        concurrency: 2,
-      },
+      examine: () =>
+        examine(
+          {
+            resources: () => Promise.resolve(world.snapshot.resources),
+            tables: () =>
+              tablesAway
+                ? Promise.reject(new ApiError('store_unavailable', 'Postgres is not available'))
+                : Promise.resolve(world.snapshot.tables),
+            objects: (url) => {
+              const node = nodes.find(({ podName }) => url === `http://${podName}`);
+              if (!node || node.podName === away)
+                return Promise.reject(new ApiError('node_unavailable', 'refused'));
+              return Promise.resolve(node);
+            },
+            concurrency: 2,
+          },
+          config,
+        ),
       deleteRoomRows,
       config,
       metrics: createAuditMetrics(registry),

@@ -2,13 +2,13 @@ import { messageOf } from '../../common/errors.ts';
 import type { Logger } from '../../common/service/logger.ts';
 import type { OperatorConfig } from '../config.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { judge } from './judge.ts';
-import { takeLook, type AuditSources } from './look.ts';
+import type { Examined } from './examine.ts';
 import type { AuditMetrics } from './metrics.ts';
 import { DifferenceTracker, type Difference } from './tracker.ts';
 
 export interface PeriodicAuditDeps {
-  sources: AuditSources;
+  /** One look; given up when the signal says so. */
+  examine: (signal: AbortSignal) => Promise<Examined>;
   /** Deletes rows of rooms that nothing is of any more. */
   deleteRoomRows: (roomIds: string[]) => Promise<number>;
   config: OperatorConfig;
@@ -25,9 +25,9 @@ export class PeriodicAudit {
   readonly #deps: PeriodicAuditDeps;
   readonly #tracker: DifferenceTracker;
   #known = new Set<string>();
+  readonly #stop = new AbortController();
   #cancel: (() => void) | undefined;
   #running: Promise<void> = Promise.resolve();
-  #closed = false;
 
   constructor(deps: PeriodicAuditDeps) {
     this.#deps = deps;
@@ -37,32 +37,35 @@ export class PeriodicAudit {
   start(): void {
     const { clock, config, logger } = this.#deps;
     this.#running = this.run()
-      .catch((error: unknown) => logger.error({ err: error }, 'the audit failed'))
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted)
+          logger.warn({ reason: messageOf(error) }, 'the audit could not compare');
+      })
       .then(() => {
-        if (!this.#closed)
+        if (!this.#stop.signal.aborted)
           this.#cancel = clock.schedule(config.audit.intervalMs, () => this.start());
       });
   }
 
   /** One look. */
   async run(): Promise<void> {
-    const { sources, config, metrics, clock, logger } = this.#deps;
+    const { examine, metrics, clock, logger } = this.#deps;
     const end = metrics.duration.startTimer();
-    const look = await takeLook(sources);
-    for (const { place, reason } of look.unreachable)
+    const { findings, limits, unreachable } = await examine(this.#stop.signal);
+    for (const { place, reason } of unreachable)
       logger.warn({ place, reason }, 'the audit could not look');
-    if (!look.snapshot) return;
-    const differences = judge(look, this.#tracker, { config, at: clock.now() });
+    if (!findings) return;
     end();
+    const differences = this.#tracker.note(findings, clock.now(), limits);
     const byKind = Map.groupBy(differences, ({ kind }) => kind);
     metrics.show(new Map([...byKind].map(([kind, { length }]) => [kind, length])));
-    if (look.unreachable.length === 0) metrics.lastSuccess.set(clock.now() / 1000);
+    if (unreachable.length === 0) metrics.lastSuccess.set(clock.now() / 1000);
     this.#log(differences);
     await this.#collect(byKind.get('RoomRowWithoutRoom') ?? []);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#stop.abort();
     this.#cancel?.();
     await this.#running;
   }

@@ -1,4 +1,5 @@
-import type { AuditReport, Compared } from './audit.ts';
+import type { AuditReport } from './audit.ts';
+import type { Compared } from './examine.ts';
 import type { Difference } from './tracker.ts';
 
 const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;

@@ -25,11 +25,6 @@ export class DifferenceTracker {
     this.#graceMs = graceMs;
   }
 
-  /** Whether the last look showed anything, old enough or not. */
-  get isEmpty(): boolean {
-    return this.#firstSeen.size === 0;
-  }
-
   /**
    * Takes a look's findings, all that there are.
    *
