@@ -1,5 +1,5 @@
 import type { MediaNodeClient } from '../../common/clients/media-node.ts';
-import { isApiError } from '../../common/errors.ts';
+import { isApiError, messageOf } from '../../common/errors.ts';
 import type { NodeAddress } from '../../common/wire/media-node.ts';
 import type {
   PeerMessage,
@@ -57,6 +57,8 @@ export class SimulatedPerson {
   readonly paused = new Set<Track>();
   /** What cannot be, since a client was told otherwise. */
   readonly violations: string[] = [];
+  /** Why the last attempt to be so failed. */
+  trouble = '';
   readonly #around: ClientSurroundings;
   #wantsIn = true;
   #connection: Connection | undefined;
@@ -81,6 +83,11 @@ export class SimulatedPerson {
     if (!this.#wantsIn) return this.#connection === undefined && !this.#working;
     if (!joined || this.#working) return false;
     return this.tracks.size === published?.size;
+  }
+
+  come(): void {
+    this.#wantsIn = true;
+    this.#work();
   }
 
   leave(): void {
@@ -167,6 +174,7 @@ export class SimulatedPerson {
         if (this.#wantsIn) await this.#beIn();
         else await this.#beOut();
       } catch (error) {
+        this.trouble = messageOf(error);
         if (isApiError(error) && !error.retryable && this.#connection)
           this.lose(this.#connection.mediaPeerId);
         this.#again = true;
@@ -218,7 +226,10 @@ export class SimulatedPerson {
       if (direction === 'producer') connection.sendingId = transportId;
       else connection.receivingId = transportId;
       await this.#ask(connection, 'connectWebRtcTransport', {
-        ...{ transportId, dtlsParameters: { fingerprints: [] } },
+        ...{
+          transportId,
+          dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: 'AA:BB' }] },
+        },
       } as unknown as PeerRequestInput<'connectWebRtcTransport'>);
     }
     await this.#ask(connection, 'join', {
@@ -239,7 +250,10 @@ export class SimulatedPerson {
     } else {
       const { producerId } = await this.#ask(connection, 'produce', {
         ...{ transportId, kind: track, appData: { source: track } },
-        rtpParameters: { mid: track, codecs: [], encodings: [{ ssrc: track.length }] },
+        rtpParameters: {
+          ...{ mid: track, encodings: [{ ssrc: track.length }] },
+          codecs: [{ mimeType: `${track}/any`, clockRate: 90_000, payloadType: 96 }],
+        },
       } as unknown as PeerRequestInput<'produce'>);
       published.set(track, producerId);
     }

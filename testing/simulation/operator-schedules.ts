@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import type { Mishap } from './network.ts';
 import { SimulatedOperatorWorld } from './operator-world.ts';
-import { ScheduleFailure, schedules, type Schedule } from './schedule.ts';
+import { checkWorld, schedules, settleWorld, type Schedule } from './schedule.ts';
 import { time } from './time.ts';
 
 /** What happens to the operator and what it works with. Nodes are meant by a number: of those that run, in turn. */
@@ -65,11 +65,6 @@ const action: fc.Arbitrary<OperatorAction> = fc.oneof(
 
 export const operatorSchedules = schedules(action, { maxSteps: 12, maxPauseMs: 6_000 });
 
-/** How long the operator may take to bring all in order after the last fault, in milliseconds. */
-const recoveryMs = 120_000;
-/** How long it must stay so. */
-const calmMs = 8_000;
-
 /** @throws {ScheduleFailure} for what must not be, ever or in the end */
 export async function runOperatorSchedule({
   seed,
@@ -77,42 +72,21 @@ export async function runOperatorSchedule({
 }: Schedule<OperatorAction>): Promise<void> {
   time.begin(seed);
   const world = new SimulatedOperatorWorld();
-  const check = (): void => {
-    const problems = [...world.violations, ...world.network.bugs.map(String)];
-    if (problems.length > 0) throw new ScheduleFailure(problems);
-  };
   world.applyPool('p', 'Producer', 2);
   world.applyPool('c', 'Consumer', 2);
   world.applyPool('b', 'Both', 1);
   world.applyRoom('red', { producers: 1, consumers: 2 });
   world.applyRoom('green', { producers: 1, consumers: 1 });
   void world.startOperator();
-  await settle(world);
-  check();
+  await settleWorld(world);
   for (const { afterMs, ...what } of steps) {
     await time.advance(afterMs);
     act(world, what);
-    check();
+    checkWorld(world);
   }
   await time.advance(1_000);
   world.heal();
-  await settle(world);
-  check();
-  await time.advance(calmMs);
-  check();
-  const left = world.differences();
-  if (left.length > 0) throw new ScheduleFailure(['is in disorder again:', ...left]);
-}
-
-async function settle(world: SimulatedOperatorWorld): Promise<void> {
-  const end = time.now() + recoveryMs;
-  let left: string[] = [];
-  while (time.now() < end) {
-    await time.advance(1_000);
-    left = world.differences();
-    if (left.length === 0) return;
-  }
-  throw new ScheduleFailure([`in disorder after ${recoveryMs / 1_000} s:`, ...left]);
+  await settleWorld(world);
 }
 
 const pick = (names: readonly string[], index: number): string =>

@@ -64,8 +64,7 @@ export class SimulatedOperatorWorld {
   /** Rows of instances in the store. */
   readonly rows = new Map<string, string>();
   storeAway = false;
-  /** What was seen that must never be. */
-  readonly violations: string[] = [];
+  readonly #seen: string[] = [];
   /** Peers that are in each room. */
   readonly peers = new Map<string, number>();
   #operator: SimulatedProcess | undefined;
@@ -168,6 +167,11 @@ export class SimulatedOperatorWorld {
     if (this.#operator === operator) this.#deps = deps;
   }
 
+  /** What was seen that must never be. */
+  get violations(): string[] {
+    return [...this.#seen, ...this.network.bugs.map(String)];
+  }
+
   get operator(): SimulatedProcess | undefined {
     return this.#operator;
   }
@@ -245,7 +249,7 @@ export class SimulatedOperatorWorld {
     const node = this.instances.get(instanceId);
     const isYoung = node !== undefined && time.now() - node.begunAt < 20_000;
     if (node && !node.process.ended && !isYoung && !this.#hasReason(node))
-      this.violations.push(`the rows of ${instanceId} were removed, and it runs`);
+      this.#seen.push(`the rows of ${instanceId} were removed, and it runs`);
   }
 
   #maybeCrashOperator(when: 'before' | 'after'): void {
@@ -295,7 +299,7 @@ export class SimulatedOperatorWorld {
     if (isDeepStrictEqual(before, now)) return;
     this.#placements.set(metadata.uid, now);
     const note = (text: string): void => {
-      this.violations.push(`${metadata.name}: ${text}`);
+      this.#seen.push(`${metadata.name}: ${text}`);
     };
     if (new Set(now.map(({ routerId }) => routerId)).size < now.length) note('a router twice');
     for (const placement of now)

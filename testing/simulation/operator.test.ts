@@ -1,9 +1,9 @@
 import { expect, it, jest } from '@jest/globals';
 
 import { checkSchedules, runsOf } from './schedule.ts';
-import { installSimulatedTime } from './time.ts';
+import { simulate } from './simulate.ts';
 
-installSimulatedTime();
+simulate();
 const { operatorSchedules, runOperatorSchedule } = await import('./operator-schedules.ts');
 
 jest.setTimeout(600_000);

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 
+import { time } from './time.ts';
+
 /** What happens, and how long after what came before it, in milliseconds. */
 export type Step<Action> = Action & { afterMs: number };
 
@@ -38,6 +40,9 @@ export const schedules = <Action>(
     ),
   });
 
+/** Schedules that are tried to find a smaller one that fails. */
+const maxShrinks = 100;
+
 /** The schedule as `pinned.test.ts` takes it. */
 const formatSchedule = <Action>({ seed: chance, steps }: Schedule<Action>): string =>
   [`{ seed: ${chance}, steps: [`, ...steps.map((step) => `  ${JSON.stringify(step)},`), '] }'].join(
@@ -55,9 +60,18 @@ export async function checkSchedules<Action>(
   run: (schedule: Schedule<Action>) => Promise<void>,
 ): Promise<number> {
   let ran = 0;
+  let failures = 0;
+  let shrinks = 0;
   const property = fc.asyncProperty(arbitrary, async (schedule) => {
+    // What shrinks further than that is small enough to read.
+    if (failures > 0 && ++shrinks > maxShrinks) return;
     ran++;
-    await run(schedule);
+    try {
+      await run(schedule);
+    } catch (error) {
+      failures++;
+      throw error;
+    }
   });
   const details = await fc.check(property, { seed, numRuns: runs });
   if (!details.failed) return ran;
@@ -68,4 +82,43 @@ export async function checkSchedules<Action>(
       `${smallest ? formatSchedule(smallest) : ''}\n${String(errorInstance)}`,
     { cause: errorInstance },
   );
+}
+
+/** A world that can say what is wrong with it. */
+export interface Judged {
+  /** What was seen that must never be. */
+  readonly violations: readonly string[];
+  /** What is not as it should be in the end. */
+  differences(): string[];
+}
+
+/** How long a world may take to come in order once nothing is in its way, in milliseconds. */
+const recoveryMs = 120_000;
+/** How long it must stay so. */
+const calmMs = 8_000;
+
+/** @throws {ScheduleFailure} for what must never be */
+export function checkWorld({ violations }: Judged): void {
+  if (violations.length > 0) throw new ScheduleFailure(violations);
+}
+
+/**
+ * Waits until a world is in order, and sees that it stays so.
+ *
+ * @throws {ScheduleFailure} with what is not in order
+ */
+export async function settleWorld(world: Judged): Promise<void> {
+  const end = time.now() + recoveryMs;
+  let left: string[];
+  do {
+    await time.advance(1_000);
+    left = world.differences();
+  } while (left.length > 0 && time.now() < end);
+  checkWorld(world);
+  if (left.length > 0)
+    throw new ScheduleFailure([`in disorder after ${recoveryMs / 1_000} s:`, ...left]);
+  await time.advance(calmMs);
+  checkWorld(world);
+  const again = world.differences();
+  if (again.length > 0) throw new ScheduleFailure(['is in disorder again:', ...again]);
 }
