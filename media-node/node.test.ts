@@ -447,7 +447,7 @@ describe('a media node that drains', () => {
 });
 
 describe('a media node that starts and stops', () => {
-  it('takes the place of its pod’s earlier run, and leaves nothing', async () => {
+  it('takes the place of its pod’s earlier run, and leaves nothing but peers that are bound to no router', async () => {
     const platform = await Platform.create();
     try {
       await platform.sql(
@@ -464,8 +464,11 @@ describe('a media node that starts and stops', () => {
       const peer = await room.join();
       await platform.stop(node);
       expect(platform.replica.lostPeers).toContain(peer.id);
-      for (const table of ['media_worker', 'media_router', 'media_peer', 'media_transport'])
+      for (const table of ['media_worker', 'media_router', 'media_transport'])
         expect(await platform.count(table)).toBe(0);
+      expect(
+        await platform.sql('SELECT producer_router_id, consumer_router_id FROM media_peer'),
+      ).toEqual([{ producer_router_id: null, consumer_router_id: null }]);
     } finally {
       await platform.close();
     }

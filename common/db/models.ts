@@ -134,6 +134,7 @@ export class MediaTransportModel extends Row {
   declare instanceId: string;
   declare kind: 'webrtc' | 'plain';
   declare direction: Direction;
+  declare createdAt: Date;
   declare worker?: MediaWorkerModel;
   declare router?: MediaRouterModel;
   declare peer?: MediaPeerModel;

@@ -1,3 +1,4 @@
+import type { PeerTransport } from '../../common/db/repositories/media.ts';
 import { ApiError } from '../../common/errors.ts';
 import type { NodeAddress, RouterAddress } from '../../common/wire/media-node.ts';
 import type {
@@ -91,10 +92,7 @@ function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
         forceTcp,
       });
       if (direction === 'producer') return made;
-      const isNew = session.addReceiving({ transportId: made.transportId, direction, node });
-      // One that is made after the join watches the room like one that was there before.
-      if (isNew && session.joined)
-        ctx.background('consume the room', () => consumeRoom(ctx, session));
+      await receiveOn(ctx, session, { transportId: made.transportId, direction, node });
       return made;
     },
     async connectWebRtcTransport(session, { transportId, dtlsParameters }) {
@@ -114,7 +112,7 @@ function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
         rtcpMux,
       });
       if (direction === 'consumer')
-        session.addReceiving({ transportId: made.transportId, direction, node });
+        session.setNewest({ transportId: made.transportId, direction, node });
       return made;
     },
     async connectPlainTransport(session, { transportId, ...address }) {
@@ -122,6 +120,23 @@ function transports(ctx: NodeContext): Pick<Handlers, TransportMethods> {
       return done(node.connectTransport(transportId, { ...forPeer(session), ...address }));
     },
   };
+}
+
+/**
+ * Has the peer's consumers made on this transport from now on. One that is made after the join watches the room like one
+ * that was there before. An earlier one that was not used, on a node that the peer moves back to, is the newest again.
+ */
+async function receiveOn(
+  ctx: NodeContext,
+  session: Session,
+  transport: PeerTransport,
+): Promise<void> {
+  const { transportId } = transport;
+  if (session.receivingTransportId === transportId) return;
+  if (session.receiving.some((known) => known.transportId === transportId))
+    await ctx.repository.renewTransport(transportId);
+  session.setNewest(transport);
+  if (session.joined) ctx.background('consume the room', () => consumeRoom(ctx, session));
 }
 
 type PublishingMethods =

@@ -53,11 +53,10 @@ export class Session {
     return this.#receiving.at(-1)?.transportId;
   }
 
-  /** @returns false for one that is known already */
-  addReceiving(transport: PeerTransport): boolean {
-    const isNew = this.#receiving.every(({ transportId }) => transportId !== transport.transportId);
-    if (isNew) this.#receiving.push(transport);
-    return isNew;
+  /** Consumers are made on this one from now on. */
+  setNewest(transport: PeerTransport): void {
+    this.forgetReceiving(transport.transportId);
+    this.#receiving.push(transport);
   }
 
   forgetReceiving(transportId: string): void {

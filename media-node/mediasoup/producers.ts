@@ -79,7 +79,7 @@ async function makeProducer(
   };
   const live: LiveProducer = { id: producer.id, transport, source };
   producer.observer.once('close', () => {
-    if (transport.ending === 'Lost') source.closeReason = 'ProducerLost';
+    if (isLost(transport)) source.closeReason = 'ProducerLost';
     transport.producing.delete(key);
     router.sources.delete(live.id);
     ctx.registry.producers.delete(live.id);
@@ -128,6 +128,10 @@ export function tellProducerClosed(ctx: NodeContext, live: LiveProducer): void {
   tell(ctx, live.transport.peer, { method: 'producerClosed', data: { producerId: live.id } });
 }
 
+/** Whether what was on the transport is lost, and not closed by its peer. A router closes what is on it first. */
+const isLost = ({ ending, router: { router } }: LiveTransport): boolean =>
+  ending === 'Lost' || router.closed;
+
 /** The same for data. */
 export async function produceData(
   ctx: NodeContext,
@@ -166,7 +170,7 @@ async function makeDataProducer(
   };
   const live: LiveDataProducer = { id: producer.id, transport, source };
   producer.observer.once('close', () => {
-    if (transport.ending === 'Lost') source.closeReason = 'ProducerLost';
+    if (isLost(transport)) source.closeReason = 'ProducerLost';
     transport.producingData.delete(key);
     router.dataSources.delete(live.id);
     ctx.registry.dataProducers.delete(live.id);

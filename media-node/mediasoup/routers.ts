@@ -147,6 +147,8 @@ export class Routers {
   }
 
   async #close(routers: LiveRouter[], ids: string[]): Promise<void> {
+    // What is done for one that closes by itself is done below.
+    for (const { id } of routers) this.#ctx.registry.routers.delete(id);
     for (const { router } of routers) router.close();
     await this.#ctx.rows.settle();
     await this.#reportAndDelete(ids, lostSides(routers));

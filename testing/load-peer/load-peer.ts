@@ -77,6 +77,12 @@ const asServerTransport = ({ iceCandidates, ...rest }: Announced): ServerTranspo
   }),
 });
 
+/** What a client needs of the answer to `createWebRtcTransport`. */
+export const readServerTransport = (answer: unknown): ServerTransport & { transportId: string } => {
+  const announced = serverTransport.parse(answer);
+  return { ...asServerTransport(announced), transportId: announced.transportId };
+};
+
 const defaults = { packetsPerSecond: 1, payloadBytes: 100 };
 const device = { flag: 'node', name: 'load peer' };
 

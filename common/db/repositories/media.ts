@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { AnyQueryBuilder } from 'objection';
+import { raw, type AnyQueryBuilder } from 'objection';
 
 import type { NodeAddress } from '../../wire/media-node.ts';
 import type { Direction, Grants } from '../../wire/peer.ts';
@@ -100,6 +100,13 @@ const objects = (knex: Knex) => ({
     kind: 'webrtc' | 'plain';
     direction: Direction;
   }) => query(() => MediaTransportModel.query(knex).insert(row)),
+  /** Makes it the newest of its peer. */
+  renewTransport: (id: string) =>
+    query(() =>
+      MediaTransportModel.query(knex)
+        .patch({ createdAt: raw('clock_timestamp()') })
+        .where({ id }),
+    ),
   insertProducer: (row: {
     id: string;
     transportId: string;
