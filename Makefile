@@ -1,7 +1,7 @@
 # Every target begins with the set-up of what it needs, which takes a moment when all is there already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help images cluster cluster-down cluster-shell setup demo demo-status test e2e check bench chaos format clean
+.PHONY: help images cluster cluster-down cluster-shell setup demo demo-status audit test e2e check bench chaos format clean
 
 # With the environment that the set-up found. The command takes the place of the shell, so that Ctrl-C and signals reach it.
 RUN := . .run/env && exec
@@ -23,6 +23,10 @@ demo: ## Run the whole platform on this machine until Ctrl-C
 demo-status: ## List the running demo's processes, roles and metrics addresses as JSON
 	@scripts/setup.sh node dependencies
 	@$(RUN) node demo/status.ts
+
+audit: ## Compare the running demo's resources, tables and media nodes; OUTPUT=json for a program
+	@scripts/setup.sh node dependencies
+	@$(RUN) node operator/main.ts audit --config $${DEMO_DIR:-.run/demo}/config/operator.json --output $${OUTPUT:-table}
 
 test: ## Run all the tests that need no cluster, real browsers included
 	@scripts/setup.sh
@@ -82,6 +86,7 @@ clean: ## Remove what was made inside the tree, and the cluster; the cache outsi
 # KUBEBUILDER_ASSETS    ## A folder with etcd, kube-apiserver and kubectl to test with (default: downloaded, else built)
 # HELM_BIN              ## A Helm 4 for the tests (default: found, else built)
 # CHROMIUM_BIN          ## A Chromium for the tests (default: found, else installed)
+# OUTPUT=json          ## Audit: for a program (table)
 # INSTALL=0             ## Cluster: without the chart
 # KUBECONFIG            ## Tests on a cluster: the cluster to use (default: that of make cluster, which is made where there is none)
 # E2E_VALUES            ## Tests on a cluster: a file with more values for the chart, such as image.registry

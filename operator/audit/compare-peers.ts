@@ -112,6 +112,20 @@ function watchersByRoom({ snapshot }: SnapshotIndex, family: Family): Map<string
   return Map.groupBy(watchers, ({ peer }) => peer.roomId);
 }
 
+interface Pair {
+  transportId: string;
+  producerId: string;
+}
+
+function producersByTransport(pairs: readonly Pair[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const byTransport = new Map<string, Set<string>>();
+  for (const { transportId, producerId } of pairs) {
+    const producers = byTransport.get(transportId) ?? new Set();
+    byTransport.set(transportId, producers.add(producerId));
+  }
+  return byTransport;
+}
+
 /**
  * Producers that a peer should watch and has no consumer for. What the producer's node has not had the time to sweep is
  * left out: only a sweep finds out that a peer can't consume something, which is no fault.
@@ -119,12 +133,9 @@ function watchersByRoom({ snapshot }: SnapshotIndex, family: Family): Map<string
 function missingConsumers(index: SnapshotIndex, family: Family): Finding[] {
   const { snapshot, nodes, routers, peers } = index;
   const { producers, consumers, producerId: idName, consumerTable } = tablesOf[family];
-  const pair = (transportId: string, producerId: string): string => `${transportId} ${producerId}`;
-  const settled = new Set([
-    ...snapshot.tables[consumers].map((row) => pair(row.transportId, row.producerId)),
-    ...snapshot.nodes.flatMap(({ refused }) =>
-      refused.map(({ transportId, producerId }) => pair(transportId, producerId)),
-    ),
+  const settled = producersByTransport([
+    ...snapshot.tables[consumers],
+    ...snapshot.nodes.flatMap(({ refused }) => refused),
   ]);
   const watchers = watchersByRoom(index, family);
   const live = new Set(
@@ -143,7 +154,7 @@ function missingConsumers(index: SnapshotIndex, family: Family): Finding[] {
         ({ peer, transportId, readyForMs }) =>
           peer.id !== producer.mediaPeerId &&
           Math.min(readyForMs, producer.ageMs) > sweepGraceMs + sweepIntervalMs &&
-          !settled.has(pair(transportId, producer.id)),
+          !settled.get(transportId)?.has(producer.id),
       )
       .map(({ peer, transportId }) => ({
         kind: 'ConsumerMissing',

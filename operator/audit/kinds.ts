@@ -35,7 +35,7 @@ const sweep = 'the media node’s sweep';
 const roomReconcile = 'the operator’s reconcile of the room';
 
 /** Everything that an audit can find, with who puts it right. `docs/operations/audit.md` explains each. */
-export const kinds = {
+const kinds = {
   PlacementWithoutRouter: {
     severity: 'critical',
     collector: roomReconcile,

@@ -6,7 +6,7 @@ import type { OperatorConfig } from '../config.ts';
 type Options = Readonly<Partial<Record<'output' | 'grace', string>>>;
 
 /** What the command exits with. */
-export const auditStatus = { same: 0, different: 1, notLooked: 2 } as const;
+const auditStatus = { same: 0, different: 1, notLooked: 2 } as const;
 
 const renderers: Readonly<Record<string, (report: AuditReport) => string>> = {
   table: renderReport,
