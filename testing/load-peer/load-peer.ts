@@ -18,6 +18,8 @@ export interface LoadPeerOptions {
   packetsPerSecond?: number;
   /** Bytes of an RTP packet's payload; 100 when left out. */
   payloadBytes?: number;
+  /** Announces that it can move transports, and does so when it is asked. */
+  moves?: boolean;
 }
 
 export interface PublishOptions {
@@ -40,6 +42,26 @@ export interface LoadConsumer {
   /** RTP packets received, decrypted and authenticated. */
   packets: number;
 }
+
+/** A transport to receive by, which its first consumer connects, as in a browser. */
+interface Receiving {
+  announced: Announced;
+  connected: Promise<void> | undefined;
+  transport: SecureTransport | undefined;
+}
+
+interface Published {
+  kind: 'audio' | 'video';
+  producerId: string;
+}
+
+/** `moveTransport`: what is on this transport is to come over another one. */
+const moveTransport = z.object({
+  transportId: z.string(),
+  direction: z.enum(['producer', 'consumer']),
+  overlapMs: z.number(),
+});
+type Move = z.infer<typeof moveTransport>;
 
 export interface LoadPeerStats {
   packetsSent: number;
@@ -94,6 +116,12 @@ export class LoadPeer {
   readonly #options: LoadPeerOptions;
   readonly #consumers = new Map<string, LoadConsumer>();
   readonly #bySsrc = new Map<number, LoadConsumer>();
+  readonly #receivers = new Map<string, Receiving>();
+  /** Consumers by the transport that they are on. */
+  readonly #transportOf = new Map<string, string>();
+  readonly #moving = new Set<string>();
+  readonly #published: Published[] = [];
+  #moved = 0;
   readonly #dataConsumers = new Set<string>();
   readonly #left = new Set<string>();
   readonly #errors: string[] = [];
@@ -101,11 +129,8 @@ export class LoadPeer {
   #protoo!: ProtooClient;
   #capabilities: RtpCapabilities = {};
   #sending!: Announced;
-  #receiving!: Announced;
   #source: Promise<MediaSource> | undefined;
   #sentBy: MediaSource | undefined;
-  #receiver: SecureTransport | undefined;
-  #receiverConnected: Promise<unknown> | undefined;
   #closed = false;
 
   private constructor(options: LoadPeerOptions) {
@@ -123,6 +148,7 @@ export class LoadPeer {
     url.searchParams.set('roomId', options.roomId);
     url.searchParams.set('peerId', options.peerId);
     if (options.token) url.searchParams.set('token', options.token);
+    if (options.moves) url.searchParams.set('extensions', 'move');
     peer.#protoo = await ProtooClient.connect({
       url: url.href,
       onRequest: (method, data) => peer.#onRequest(method, data),
@@ -148,6 +174,11 @@ export class LoadPeer {
   /** Whether a peer of this name has left since this one joined. */
   hasLeft(peerId: string): boolean {
     return this.#left.has(peerId);
+  }
+
+  /** How many transports it has moved. */
+  get moved(): number {
+    return this.#moved;
   }
 
   get closed(): boolean {
@@ -215,7 +246,10 @@ export class LoadPeer {
     return {
       packetsSent: this.#sentBy?.packetsSent ?? 0,
       packetsReceived: [...this.#consumers.values()].reduce((sum, { packets }) => sum + packets, 0),
-      packetsFailed: this.#receiver?.failedPackets ?? 0,
+      packetsFailed: [...this.#receivers.values()].reduce(
+        (sum, { transport }) => sum + (transport?.failedPackets ?? 0),
+        0,
+      ),
       consumers: this.#consumers.size,
       dataConsumers: this.#dataConsumers.size,
       errors: [...this.#errors],
@@ -237,7 +271,7 @@ export class LoadPeer {
   #closeMedia(): void {
     this.#closed = true;
     this.#sentBy?.close();
-    this.#receiver?.close();
+    for (const { transport } of this.#receivers.values()) transport?.close();
   }
 
   async #prepare(): Promise<void> {
@@ -245,13 +279,20 @@ export class LoadPeer {
     const { routerRtpCapabilities } = peerMethods.getRouterRtpCapabilities.response.parse(answer);
     this.#capabilities = reduceCapabilities(rtpCapabilities.parse(routerRtpCapabilities));
     this.#sending = await this.#createTransport('producer');
-    this.#receiving = await this.#createTransport('consumer');
+    this.#receiveBy(await this.#createTransport('consumer'));
   }
 
-  async #createTransport(direction: 'producer' | 'consumer'): Promise<Announced> {
-    const appData = { direction };
+  #receiveBy(announced: Announced): void {
+    const receiving = { announced, connected: undefined, transport: undefined };
+    this.#receivers.set(announced.transportId, receiving);
+  }
+
+  async #createTransport(direction: 'producer' | 'consumer', replaces?: string) {
     return serverTransport.parse(
-      await this.#protoo.request('createWebRtcTransport', { forceTcp: false, appData }),
+      await this.#protoo.request('createWebRtcTransport', {
+        ...{ forceTcp: false, appData: { direction } },
+        ...(replaces === undefined ? {} : { replaces }),
+      }),
     );
   }
 
@@ -272,7 +313,7 @@ export class LoadPeer {
     return this.#sentBy;
   }
 
-  async #produce(kind: 'audio' | 'video'): Promise<string> {
+  async #produce(kind: 'audio' | 'video', replaces?: string): Promise<string> {
     this.#source ??= this.#startSending();
     const source = await this.#source;
     const stream = new RtpStream({
@@ -285,9 +326,12 @@ export class LoadPeer {
       kind,
       rtpParameters: stream.rtpParameters(),
       appData: { source: kind },
+      ...(replaces === undefined ? {} : { replaces }),
     });
     source.add(stream);
-    return peerMethods.produce.response.parse(answer).producerId;
+    const { producerId } = peerMethods.produce.response.parse(answer);
+    this.#published.push({ kind, producerId });
+    return producerId;
   }
 
   async #produceData(): Promise<void> {
@@ -316,24 +360,25 @@ export class LoadPeer {
     const consumer = { consumerId, producerId, peerId, kind, ssrc, announcedAt, packets: 0 };
     this.#consumers.set(consumerId, consumer);
     this.#bySsrc.set(ssrc, consumer);
+    this.#transportOf.set(consumerId, info.transportId);
+    const receiving = this.#receivers.get(info.transportId);
+    if (!receiving) throw new Error(`no transport ${info.transportId}`);
     // A browser's first consumer connects the transport, and is answered when the server knows the fingerprint.
-    this.#receiverConnected ??= this.#startReceiving();
-    await this.#receiverConnected;
+    receiving.connected ??= this.#startReceiving(receiving);
+    await receiving.connected;
   }
 
-  async #startReceiving(): Promise<void> {
-    await this.#connectTransport(this.#receiving);
-    SecureTransport.connect({ server: asServerTransport(this.#receiving) }).then(
-      (transport) => this.#receiveFrom(transport),
-      (error: unknown) => {
-        this.#errors.push(error instanceof Error ? error.message : String(error));
-      },
+  async #startReceiving(receiving: Receiving): Promise<void> {
+    await this.#connectTransport(receiving.announced);
+    SecureTransport.connect({ server: asServerTransport(receiving.announced) }).then(
+      (transport) => this.#receiveFrom(receiving, transport),
+      (error: unknown) => this.#fail(error),
     );
   }
 
-  #receiveFrom(transport: SecureTransport): void {
-    this.#receiver = transport;
-    if (this.#closed) transport.close();
+  #receiveFrom(receiving: Receiving, transport: SecureTransport): void {
+    receiving.transport = transport;
+    if (this.#closed || !this.#receivers.has(receiving.announced.transportId)) transport.close();
     transport.onRtp = ({ ssrc }) => {
       const consumer = this.#bySsrc.get(ssrc);
       if (consumer) consumer.packets++;
@@ -341,13 +386,73 @@ export class LoadPeer {
     };
   }
 
+  #fail(error: unknown): void {
+    this.#errors.push(error instanceof Error ? error.message : String(error));
+  }
+
+  /** Once for each transport, however often it is asked. */
+  #startMove(move: Move): void {
+    if (this.#moving.has(move.transportId)) return;
+    this.#moving.add(move.transportId);
+    const moved =
+      move.direction === 'consumer' ? this.#moveReceiving(move) : this.#moveSending(move);
+    moved.then(
+      () => {
+        this.#moved++;
+        this.#look();
+      },
+      (error: unknown) => {
+        this.#moving.delete(move.transportId);
+        if (!this.closed) this.#fail(error);
+      },
+    );
+  }
+
+  /** What is consumed comes over the new transport as well, before the old one is closed. */
+  async #moveReceiving({ transportId, overlapMs }: Move): Promise<void> {
+    this.#receiveBy(await this.#createTransport('consumer', transportId));
+    const on = (there: boolean): LoadConsumer[] =>
+      [...this.#consumers.values()].filter(
+        ({ consumerId }) => (this.#transportOf.get(consumerId) === transportId) === there,
+      );
+    const isThere = ({ producerId }: LoadConsumer): boolean =>
+      on(false).some((other) => other.producerId === producerId && other.packets > 0);
+    await this.waitFor(
+      'media over the new transport',
+      () => on(true).every(isThere),
+      overlapMs,
+    ).catch(() => undefined);
+    for (const { consumerId } of on(true)) this.#removeConsumer(consumerId);
+    this.#receivers.get(transportId)?.transport?.close();
+    this.#receivers.delete(transportId);
+    await this.#protoo.request('closeTransport', { transportId });
+  }
+
+  /** What is published goes over the new transport as well, before the old one is closed. */
+  async #moveSending({ transportId, overlapMs }: Move): Promise<void> {
+    const old = this.#sentBy;
+    this.#sending = await this.#createTransport('producer', transportId);
+    this.#source = undefined;
+    for (const { kind, producerId } of this.#published.splice(0))
+      await this.#produce(kind, producerId);
+    await new Promise((resolve) => setTimeout(resolve, overlapMs).unref());
+    old?.close();
+    await this.#protoo.request('closeTransport', { transportId });
+  }
+
+  #removeConsumer(consumerId: string): void {
+    const consumer = this.#consumers.get(consumerId);
+    if (consumer) this.#bySsrc.delete(consumer.ssrc);
+    this.#consumers.delete(consumerId);
+    this.#transportOf.delete(consumerId);
+  }
+
   #onNotification(method: string, data: unknown): void {
     if (method === 'consumerClosed') {
       const { consumerId } = z.object({ consumerId: z.string() }).parse(data);
-      const consumer = this.#consumers.get(consumerId);
-      if (consumer) this.#bySsrc.delete(consumer.ssrc);
-      this.#consumers.delete(consumerId);
-    } else if (method === 'peerClosed') {
+      this.#removeConsumer(consumerId);
+    } else if (method === 'moveTransport') this.#startMove(moveTransport.parse(data));
+    else if (method === 'peerClosed') {
       this.#left.add(z.object({ peerId: z.string() }).parse(data).peerId);
     } else if (method === 'dataConsumerClosed') {
       this.#dataConsumers.delete(
