@@ -3,7 +3,10 @@ import type { Page } from 'playwright-core';
 import { until } from '../testing/until.ts';
 
 export interface ConsumerSnapshot {
+  /** The server's present consumer; it changes with a move. */
   id: string;
+  /** The page's subscription, which stays the same. */
+  subscription: string;
   peerId: string;
   kind: 'audio' | 'video';
   source: string;

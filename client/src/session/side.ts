@@ -72,8 +72,7 @@ export abstract class Side {
     const line = await this.#replace(old);
     if (!line) return;
     await this.takeOver(line, isBroken(move));
-    const overlapMs = isBroken(move) ? 0 : (move.overlapMs ?? this.context.timing.move.overlapMs);
-    if (!(await this.#closeOld(old, overlapMs))) return;
+    if (!(await this.#closeOld(old, this.#overlapOf(move)))) return;
     const durationMs = Math.round(performance.now() - startedAt);
     this.#handlers.moved({ direction: this.#direction, reason: move.reason, durationMs });
   }
@@ -101,6 +100,12 @@ export abstract class Side {
 
   /** The old transport is closed at the server. */
   protected abstract left(old: Line): void;
+
+  /** What is watched goes over by itself, one after the other; what is published from a broken transport is gone. */
+  #overlapOf(move: Move): number {
+    if (this.#direction === 'producer' && isBroken(move)) return 0;
+    return move.overlapMs ?? this.context.timing.move.overlapMs;
+  }
 
   async #openLine(replaces: string | undefined): Promise<Line> {
     const line = await Line.open({
@@ -142,7 +147,7 @@ export abstract class Side {
     const { pollMs, connectMs } = this.context.timing.move;
     const isDone = () => this.#closed || this.isRelieved(old);
     await until(isDone, { pollMs, timeoutMs: overlapMs });
-    const isConnected = () => isDone() || this.#current?.usable === true;
+    const isConnected = () => this.#closed || this.#current?.usable === true;
     while (!(await until(isConnected, { pollMs, timeoutMs: connectMs })))
       if (this.#current) await this.failed(this.#current);
     if (this.#isClosed()) return false;
