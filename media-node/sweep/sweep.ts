@@ -4,10 +4,15 @@ import type {
   MissingConsumer,
 } from '../../common/db/repositories/media.ts';
 import { isApiError } from '../../common/errors.ts';
-import type { NodeContext } from '../context.ts';
+import { tell, type NodeContext } from '../context.ts';
 import type { ConsumeFlow } from '../flow/consume.ts';
 import { closePeer } from '../flow/sessions.ts';
-import type { LiveProducer, LiveTransport } from '../mediasoup/objects.ts';
+import type {
+  LiveConsumer,
+  LiveDataConsumer,
+  LiveProducer,
+  LiveTransport,
+} from '../mediasoup/objects.ts';
 import { tellProducerClosed } from '../mediasoup/producers.ts';
 import type { Routers } from '../mediasoup/routers.ts';
 import { closeTransport, loseTransport } from '../mediasoup/transports.ts';
@@ -147,8 +152,8 @@ export class Sweep {
   }
 
   /**
-   * What has no row is closed. Whoever had a consumer made has failed half-way, and its peer was never told; the rest went
-   * with this node's own row, and nobody finds it any more: its peers are told. Routers and pipes are recorded again.
+   * What has no row is closed, and its peers are told: whoever had a consumer made has failed half-way, or its producer's row
+   * is gone; the rest went with this node's own row, and nobody finds it any more. Routers and pipes are recorded again.
    */
   async #closeUnrecorded(): Promise<void> {
     const { registry, repository, config } = this.#ctx;
@@ -182,9 +187,22 @@ export class Sweep {
     for (const pipe of unrecorded(pipes)) await pipe.save().catch(ignoreNoRouter);
     this.#loseUnrecorded(unrecorded(transports), unrecorded(producers));
     for (const { source } of unrecorded(dataProducers)) source.producer.close();
-    const unknown = [...unrecorded(consumers), ...unrecorded(dataConsumers)];
-    for (const { consumer } of unknown) consumer.close();
-    this.#count('consumers', unknown.length);
+    this.#loseConsumers(unrecorded(consumers), unrecorded(dataConsumers));
+  }
+
+  /** The peer may have heard of them: a row goes with the producer's, and the word of its end may never come here. */
+  #loseConsumers(consumers: LiveConsumer[], dataConsumers: LiveDataConsumer[]): void {
+    const reason = 'ProducerLost';
+    for (const { id: consumerId, consumer, transport } of consumers) {
+      consumer.close();
+      tell(this.#ctx, transport.peer, { method: 'consumerClosed', data: { consumerId, reason } });
+    }
+    for (const { id: dataConsumerId, consumer, transport } of dataConsumers) {
+      consumer.close();
+      const data = { dataConsumerId, reason } as const;
+      tell(this.#ctx, transport.peer, { method: 'dataConsumerClosed', data });
+    }
+    this.#count('consumers', consumers.length + dataConsumers.length);
   }
 
   #loseUnrecorded(transports: LiveTransport[], producers: LiveProducer[]): void {
