@@ -187,6 +187,10 @@ export const operatorConfig = z
           .describe(
             'stands for the content of the nodes’ ConfigMap and Secret: another value rolls all pools',
           ),
+        drainProgressMs: ms(
+          30_000,
+          'least time between two Events that tell how far the drain of a node is',
+        ),
         portReservationMs: ms(
           600_000,
           'how long the ports of a new pod are set aside while the pod does not appear',
@@ -214,7 +218,10 @@ export const operatorConfig = z
           30_000,
           "how long a deleted room's routers may take to close before the operator gives up on them",
         ),
-        drainGraceMs: ms(5_000, 'least time that a draining router without peers is kept'),
+        drainGraceMs: ms(
+          2_000,
+          'least time that a draining router without peers is kept, and how long peers may take to go once its deadline has passed',
+        ),
         orphanGraceMs: ms(10_000, 'how long a router that belongs to no room is kept on a node'),
         growAtPercent: z
           .int()

@@ -3,10 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { isConditionTrue } from '../common/resources/conditions.ts';
 import type { KubernetesObject, MediaRoom, MediaWorker } from '../common/resources/types.ts';
 import type { NodeStatus } from '../common/wire/media-node.ts';
-import { formatKey, type Pod, type Reader } from './cluster.ts';
+import { formatKey, parseKey, type Pod, type Reader } from './cluster.ts';
 import type { OperatorDeps } from './deps.ts';
 import type { ConditionLabels } from './metrics.ts';
 import type { ObservedNode } from './nodes/observe.ts';
+import { isActive } from './placement/draft.ts';
 import { RoomMemory } from './rooms/memory.ts';
 import { createOrphanCollector } from './rooms/orphans.ts';
 import { filledRouters } from './rooms/pressure.ts';
@@ -72,6 +73,7 @@ function wire(wiring: Wiring): (() => void)[] {
   const { deps, memory, ports, pools, rooms } = wiring;
   const { cluster, ledger, monitor } = deps;
   monitor.onChange(nodeListener(wiring));
+  memory.turns.onTurn((key) => rooms.enqueue(key));
   return [
     cluster.rooms.watch(({ type, object }) => {
       // What was placed before counts from the start, even before the room's own turn.
@@ -79,6 +81,7 @@ function wire(wiring: Wiring): (() => void)[] {
       if (type === 'ADDED') ledger.set(formatKey(object.metadata), placements);
       if (type === 'DELETED') for (const key of memory.wake(placements.length)) rooms.enqueue(key);
     }),
+    cluster.rooms.watch(({ object }) => lookAtDrains(wiring, object)),
     watchPart(cluster.rooms, wantedOf, (key) => rooms.enqueue(key)),
     watchPart(cluster.workers, wantedOf, (key) => pools.enqueue(key)),
     watchPart(cluster.workers, placementPartOf, (_, { metadata }) => {
@@ -91,6 +94,17 @@ function wire(wiring: Wiring): (() => void)[] {
     }),
     watchMachines(deps, pools),
   ];
+}
+
+/** A node hears that it drains when the last of its rooms does. */
+function lookAtDrains({ deps, pools }: Wiring, { metadata, status }: MediaRoom): void {
+  for (const placement of status?.placements ?? []) {
+    if (isActive(placement)) continue;
+    const { namespace } = metadata;
+    const node = deps.monitor.get({ namespace, name: placement.podName });
+    if (node?.instance?.status.state === 'Ready' && isLeaving(node.pod))
+      pools.enqueue(poolKeyOf(node.pod));
+  }
 }
 
 interface Wanted {
@@ -157,7 +171,7 @@ function nodeListener(wiring: Wiring): NodeChange {
   const { deps } = wiring;
   const collectOrphans = createOrphanCollector(deps);
   return (before, after) => {
-    noteEndedInstance(deps, before, after);
+    noteEndedInstance(wiring, before, after);
     if (isStateChange(before, after)) onStateChange(wiring, before, after);
     if (!before || !after || before.instance?.status === after.instance?.status) return;
     onFigures(wiring, before.instance?.status, after);
@@ -177,14 +191,16 @@ const isLoss: (...change: Parameters<NodeChange>) => boolean = (before, after) =
   (after?.state === 'Dead' || before.instance.id !== after?.instance?.id);
 
 function noteEndedInstance(
-  { sweeper }: OperatorDeps,
+  { deps, memory }: Wiring,
   before: ObservedNode | undefined,
   after: ObservedNode | undefined,
 ): void {
   if (!before?.instance) return;
   const isOver = before.instance.id !== after?.instance?.id;
   const isGivenUp = before.state !== 'Dead' && after?.state === 'Dead';
-  if (isOver || isGivenUp) sweeper.remove(before.instance.id);
+  if (!isOver && !isGivenUp) return;
+  deps.sweeper.remove(before.instance.id);
+  memory.turns.forget(before.instance.id);
 }
 
 function onStateChange(
@@ -241,13 +257,27 @@ function lookAtRooms(
   for (const key of roomsOf(ledger, compareRouters(old, now, 'gone'))) rooms.enqueue(key, 'Urgent');
   // A router that was lost before any answer listed it shows by that alone. One that can't be made has its own time.
   for (const key of roomsOf(ledger, unlistedRouters(ledger, old, now))) rooms.enqueueAfter(key, 0);
-  const changed = [
-    ...compareRouters(old, now, 'peers'),
-    ...filledRouters(old, now, fullAt(deps, pod)),
-  ];
+  const peersChanged = compareRouters(old, now, 'peers');
+  // A drain goes on as soon as the last peer has left.
+  for (const key of roomsOf(ledger, emptiedRouters(now, peersChanged)))
+    if (drainsOn(deps, key, pod)) rooms.enqueue(key);
+  const changed = [...peersChanged, ...filledRouters(old, now, fullAt(deps, pod))];
   for (const key of roomsOf(ledger, changed))
     rooms.enqueueAfter(key, config.reconcile.statusIntervalMs);
 }
+
+const emptiedRouters = (now: NodeStatus | undefined, changed: readonly string[]): string[] =>
+  (now?.routers ?? [])
+    .filter(({ routerId, peers }) => peers === 0 && changed.includes(routerId))
+    .map(({ routerId }) => routerId);
+
+/** Whether a router of the room on the pod drains. */
+const drainsOn = ({ cluster }: OperatorDeps, key: string, pod: Pod): boolean =>
+  cluster.rooms
+    .get(parseKey(key))
+    ?.status?.placements?.some(
+      (placement) => !isActive(placement) && placement.podName === pod.metadata.name,
+    ) ?? false;
 
 const roomsOf = (ledger: OperatorDeps['ledger'], routerIds: readonly string[]): string[] =>
   routerIds.flatMap((routerId) => ledger.roomOf(routerId) ?? []);

@@ -39,7 +39,13 @@ export const makeRoom = (
 export const makeRequest = (change: Partial<PlacementRequest> = {}): PlacementRequest => ({
   ...makeRoom(1, 1),
   ...{ current: [], generation: 0, nodes: [] },
-  ...{ lost: new Set(), empty: new Set(), drained: new Set(), refusing: new Set() },
+  ...{
+    lost: new Set(),
+    empty: new Set(),
+    drained: new Set(),
+    held: new Set(),
+    refusing: new Set(),
+  },
   policy: { busyCpuPercent: 80, loadStepPercent: 10 },
   ...change,
 });

@@ -205,7 +205,7 @@ describe('kubectl delete of a pool', () => {
     const drainTimeoutMs = 2000;
     expect(tookMs).toBeLessThan(drainTimeoutMs + graceMs + slackMs);
     const events = await world.events('MediaWorker', 'consumers');
-    const notes = events.flatMap(({ reason, note }) => (reason === 'DrainTimedOut' ? [note] : []));
+    const notes = events.flatMap(({ reason, note }) => (reason === 'DrainDeadlineExceeded' ? [note] : []));
     expect(notes.sort()).toEqual([
       expect.stringContaining('removed consumers-0'),
       expect.stringContaining('removed consumers-1'),
@@ -216,7 +216,7 @@ describe('kubectl delete of a pool', () => {
     await setUp(patient);
     world.kubelets.node('consumers-1').setPeers(7);
     await kubectlDelete('mediaworker/consumers');
-    expect(await noteOf('MediaWorker', 'consumers', 'DrainTimedOut')).toMatch(/7 peers in 1 rooms/);
+    expect(await noteOf('MediaWorker', 'consumers', 'DrainDeadlineExceeded')).toMatch(/7 peers in 1 rooms/);
   });
 
   it('ends at once while its pods do not come up', async () => {

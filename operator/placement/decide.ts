@@ -32,7 +32,8 @@ function keepOrDrain(request: PlacementRequest, causes: Causes): Placement[] {
     .map((placement) => {
       const node = request.nodes.find(({ instanceId }) => instanceId === placement.instanceId);
       if (!isActive(placement) || !node) return placement;
-      if (node.state === 'Draining') return drain(placement, 'NodeDraining', causes);
+      if (node.state === 'Draining' && !request.held.has(placement.routerId))
+        return drain(placement, 'NodeDraining', causes);
       const fits = sidesOf(placement.role).every((side) => fitsSide(node, side, request.room));
       return fits ? placement : drain(placement, 'NotSelected', causes);
     });
@@ -127,15 +128,18 @@ export function decidePlacements(request: PlacementRequest): PlacementDecision {
   const gone = new Set(released);
   return {
     placements: draft.placements.filter((p) => !gone.has(p)),
-    generation: nextGeneration(request, draft.placements),
+    generation: generationAfter(request, draft.placements),
     released,
     draining,
     shortfalls: bothSides.flatMap((side) => shortfallOf(request, draft, side)),
   };
 }
 
-/** Rises when a router was added, lost, or told to drain; a drained one that goes was counted already. */
-function nextGeneration(request: PlacementRequest, placements: Placement[]): number {
+/** The room's placement generation. It rises when a router was added, lost, or told to drain; a drained one that goes was counted already. */
+export function generationAfter(
+  request: Pick<PlacementRequest, 'current' | 'generation'>,
+  placements: readonly Placement[],
+): number {
   const activeIds = (list: readonly Placement[]): string =>
     list
       .filter(isActive)

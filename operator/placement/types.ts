@@ -67,6 +67,8 @@ export interface PlacementRequest {
   leaving?: string;
   /** Draining routers of `current` that may be closed: their peers have moved, or had the time to. */
   drained: ReadonlySet<string>;
+  /** Routers of `current` on nodes that drain whose turn to leave has not come yet. */
+  held: ReadonlySet<string>;
   /** Instances that refused a router lately. */
   refusing: ReadonlySet<string>;
   policy: PlacementPolicy;

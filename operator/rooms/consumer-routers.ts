@@ -15,7 +15,10 @@ export function sizeConsumers(context: RoomContext, views: readonly PlacementVie
   const { growAtPercent, shrinkBelowPercent, shrinkAfterMs } = context.deps.config.rooms;
   const { routers: min, maxRouters: max } = context.room.spec.consumers;
   const consumers = views.filter(({ placement }) => serves(placement, 'Consumer'));
-  const active = consumers.filter(({ placement }) => isActive(placement));
+  // One that is to go as soon as it is replaced has its successor beside it.
+  const active = consumers.filter(
+    ({ placement }) => isActive(placement) && placement.drainDeadline === undefined,
+  );
   const routers = active.map((view) => viewRouter(context, view));
   const decision = decideSize({
     ...{ min, max, routers },

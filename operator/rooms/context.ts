@@ -3,6 +3,7 @@ import type { OperatorDeps } from '../deps.ts';
 import type { CandidateCache } from '../nodes/candidates.ts';
 import type { RoomNotes } from './memory.ts';
 import type { RoomEvent } from './reasons.ts';
+import type { DrainTurns } from './turns.ts';
 import { viewPlacement, type PlacementView } from './view.ts';
 
 /** One look at a room. */
@@ -10,6 +11,7 @@ export interface RoomContext {
   deps: OperatorDeps;
   candidates: CandidateCache;
   notes: RoomNotes;
+  turns: DrainTurns;
   room: MediaRoom;
 }
 

@@ -3,6 +3,7 @@ import { decidePlacements } from '../placement/decide.ts';
 import type { PlacementDecision } from '../placement/types.ts';
 import { sizeConsumers, type Sizing } from './consumer-routers.ts';
 import { viewPlacements, type RoomContext } from './context.ts';
+import { deadlineOf, setDeadlines, takeTurns } from './drain.ts';
 import { isEmpty, type PlacementView } from './view.ts';
 
 /** A decision about a room's placements, with what it was made of. */
@@ -12,6 +13,8 @@ export interface RoomDecision extends PlacementDecision {
   lost: readonly PlacementView[];
   /** Draining routers that are closed although peers are still on them, since their time is over. */
   overdue: ReadonlySet<string>;
+  /** How long the room is to wait for its turn to leave a node, in milliseconds; Infinity where it need not. */
+  heldForMs: number;
 }
 
 const idsOf = (views: readonly PlacementView[]): Set<string> =>
@@ -25,16 +28,14 @@ function isLost({ placement, lost, node, status }: PlacementView, refusing: Read
   return refusing.has(placement.instanceId) || (status !== undefined && takesNone);
 }
 
-function isDrained({ deps, notes, room }: RoomContext, view: PlacementView): boolean {
+/** Nobody is on it, or the time is over and whoever was on it had a moment to connect elsewhere. */
+function isDrained({ deps, notes }: RoomContext, view: PlacementView): boolean {
   const { placement } = view;
   if (placement.state !== 'Draining') return false;
   const now = deps.clock.now();
-  const drainingForMs = now - notes.drainingSince(placement.routerId, now);
-  const { namespace } = room.metadata;
-  const pool = deps.cluster.workers.get({ namespace, name: placement.pool });
-  const timeoutMs = (pool?.spec.drain.timeoutSeconds ?? 0) * 1000;
-  if (drainingForMs < deps.config.rooms.drainGraceMs) return false;
-  return isEmpty(view) || drainingForMs >= timeoutMs;
+  const { drainGraceMs } = deps.config.rooms;
+  if (now - notes.drainingSince(placement.routerId, now) < drainGraceMs) return false;
+  return isEmpty(view) || now >= deadlineOf(placement) + drainGraceMs;
 }
 
 /** Decides the room's placements and reserves them in the ledger at once. */
@@ -49,6 +50,7 @@ export function decideRoom(context: RoomContext): RoomDecision {
   const lost = views.filter((view) => isLost(view, refusing));
   const empty = idsOf(views.filter(isEmpty));
   const drained = idsOf(views.filter((view) => isDrained(context, view)));
+  const { held, heldForMs } = takeTurns(context, views);
   const sizing = sizeConsumers(context, views);
   const { change, wanted } = sizing.decision;
   const decision = decidePlacements({
@@ -58,13 +60,14 @@ export function decideRoom(context: RoomContext): RoomDecision {
     current,
     generation: status?.placementGeneration ?? 0,
     nodes: candidates.list(metadata.namespace),
-    ...{ lost: idsOf(lost), empty, drained, refusing },
+    ...{ lost: idsOf(lost), empty, drained, held, refusing },
     ...(change === 'shrink' ? { leaving: sizing.decision.leaving } : {}),
     policy: deps.config.placement,
   });
-  deps.ledger.set(key, [...decision.placements, ...decision.released]);
+  const placements = setDeadlines(context, decision.placements);
+  deps.ledger.set(key, [...placements, ...decision.released]);
   const overdue = new Set(
     decision.released.map(({ routerId }) => routerId).filter((id) => !empty.has(id)),
   );
-  return { ...decision, sizing, lost, overdue };
+  return { ...decision, placements, sizing, lost, overdue, heldForMs };
 }

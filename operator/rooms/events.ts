@@ -30,7 +30,7 @@ const usage = (routers: readonly ConsumerRouter[]): string =>
 export function buildDecisionEvents(room: MediaRoom, decision: RoomDecision): RoomEvent[] {
   const known = new Set(room.status?.placements?.map(({ routerId }) => routerId));
   const added = decision.placements.filter(({ routerId }) => !known.has(routerId));
-  return [...lostEvents(decision.lost), ...drainEvents(decision), ...placedEvents(decision, added)];
+  return [...lostEvents(decision.lost), ...placedEvents(decision, added)];
 }
 
 function lostEvents(lost: readonly PlacementView[]): RoomEvent[] {
@@ -42,7 +42,8 @@ function lostEvents(lost: readonly PlacementView[]): RoomEvent[] {
   return [{ type: 'Warning', reason: 'RouterLost', action: 'Replace', note: notes.join('; ') }];
 }
 
-function drainEvents({ draining, placements, sizing }: RoomDecision): RoomEvent[] {
+/** Which routers take no more peers from now on. */
+export function buildDrainEvents({ draining, placements, sizing }: RoomDecision): RoomEvent[] {
   if (draining.size === 0) return [];
   const leaving = placements.filter(({ routerId }) => draining.has(routerId));
   if (sizing.decision.change === 'shrink') return [shrunkEvent(sizing, leaving)];

@@ -249,7 +249,15 @@ describe('a room whose node changes', () => {
     expect(world.events.find(({ reason }) => reason === 'RouterDraining')?.note).toBe(
       `Consumer on ${old} takes no more peers: its node drains`,
     );
-    await world.clock.advance(20_000);
+    const deadline = world.clock.now() + 20_000;
+    expect(world.placements('room').find(({ podName }) => podName === old)).toMatchObject({
+      ...{ state: 'Draining', drainDeadline: new Date(deadline).toISOString() },
+    });
+    // Those who are told to connect anew then have a moment for it.
+    await world.clock.advance(21_999);
+    await world.settle('room');
+    expect(world.summary('room')).toHaveLength(3);
+    await world.clock.advance(1);
     await world.settle('room');
     expect(world.summary('room')).toHaveLength(2);
     expect(world.events.at(-1)).toMatchObject({ type: 'Warning', reason: 'RouterClosed' });

@@ -1,4 +1,5 @@
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
+import { DrainTurns } from './turns.ts';
 
 /** A decision that is carried out and not written down yet. */
 interface Plan {
@@ -93,6 +94,7 @@ export class RoomMemory {
   readonly #rooms = new Map<string, RoomNotes>();
   /** Keys of rooms that want more routers than there is room for, who has waited longest first. */
   readonly #waiting = new Set<string>();
+  readonly turns = new DrainTurns();
 
   /** The notes about the room; one that was made anew under the same key begins without any. */
   notesOf(key: string, uid: string): RoomNotes {
@@ -136,6 +138,7 @@ export class RoomMemory {
   forget(key: string): void {
     this.#rooms.delete(key);
     this.#waiting.delete(key);
+    this.turns.keepOnly(key, new Set());
   }
 
   /** How many rooms something is remembered about. */

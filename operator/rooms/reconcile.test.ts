@@ -167,7 +167,10 @@ describe('MediaRoom', () => {
           .length === 1 && placements('room').length === 3,
       soon,
     );
-    expect(placements('room')).toContainEqual({ ...old, state: 'Draining' });
+    expect(placements('room')).toContainEqual({
+      ...{ ...old, state: 'Draining' },
+      drainDeadline: expect.stringMatching(/^\d{4}-.*Z$/),
+    });
     world.pods.node(old.podName).setPeers(0);
     await until(
       'the old router to be closed',

@@ -4,18 +4,25 @@ import type { MediaRoom, MediaRoomStatus, Placement } from '../../common/resourc
 import { formatKey, parseKey } from '../cluster.ts';
 import type { OperatorDeps } from '../deps.ts';
 import { CandidateCache } from '../nodes/candidates.ts';
-import { maxPlacements } from '../placement/decide.ts';
+import { generationAfter, maxPlacements } from '../placement/decide.ts';
+import { isActive } from '../placement/draft.ts';
 import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
 import { finalizer } from '../workers/labels.ts';
 import { announce, viewPlacements, type RoomContext } from './context.ts';
 import { decideRoom, type RoomDecision } from './decide.ts';
-import { buildClosedEvents, buildDecisionEvents, buildStatusEvents } from './events.ts';
+import { deadlineOf, keepUntilReplaced } from './drain.ts';
+import {
+  buildClosedEvents,
+  buildDecisionEvents,
+  buildDrainEvents,
+  buildStatusEvents,
+} from './events.ts';
 import { finalizeRoom } from './finalize.ts';
 import { idleEnd, lifetimeOf, ttlEnd, type EndOf } from './lifetime.ts';
 import type { RoomMemory } from './memory.ts';
 import { closeRouters, ensureRouters, type RoutersOutcome } from './routers.ts';
 import { buildRoomStatus } from './status.ts';
-import { countPeers } from './view.ts';
+import { countPeers, isEmpty } from './view.ts';
 
 /**
  * Brings a MediaRoom to its spec: finalizer → place → close what has drained → make routers → status. It ends a room whose
@@ -36,7 +43,7 @@ export function createRoomReconcile(deps: OperatorDeps, memory: RoomMemory): Rec
     const room = deps.cluster.rooms.get(parseKey(key));
     if (!room) return forget(key);
     const notes = memory.notesOf(key, room.metadata.uid);
-    const context: RoomContext = { deps, candidates, notes, room };
+    const context: RoomContext = { deps, candidates, notes, turns: memory.turns, room };
     if (room.metadata.deletionTimestamp) {
       const result = await finalizeRoom({ ...context, room: notes.withPlan(room) });
       return result.requeueAfterMs === undefined ? forget(key) : result;
@@ -67,21 +74,56 @@ async function placeRoom(given: RoomContext, memory: RoomMemory): Promise<Outcom
   const decision = decideRoom(context);
   // At once: a node may come while the decision is carried out, and wakes those that wait.
   memory.setWaiting(key, decision.shortfalls.length > 0);
-  const { placements, released, generation } = decision;
-  const wanted = placements.map(({ routerId }) => routerId);
-  notes.setPlan({ placements: upToMost(placements, released), wanted, generation });
+  notes.setPlan(planOf(decision, decision.placements));
   noteDecision(context, decision);
-  const unclosed = await closeReleased(context, decision);
-  const kept = upToMost(placements, unclosed);
-  deps.ledger.set(key, kept);
-  notes.keepOnly(new Set(kept.map(({ routerId }) => routerId)));
-  const outcome = await ensureRouters(context, viewPlacements(context, kept));
-  const status = buildStatus(context, decision, outcome);
+  // What goes keeps nobody waiting for what comes.
+  const [unclosed, made] = await Promise.all([
+    closeReleased(context, decision),
+    ensureRouters(context, viewPlacements(context, decision.placements)),
+  ]);
+  const settled = settleDrains(context, decision, made.placements);
+  notes.setPlan(planOf(settled, settled.placements));
+  const placements = upToMost(settled.placements, unclosed);
+  deps.ledger.set(key, placements);
+  notes.keepOnly(new Set(placements.map(({ routerId }) => routerId)));
+  const outcome = { ...made, placements };
+  const status = buildStatus(context, settled, outcome);
   const room = await writeStatus(deps, stored, status);
   notes.setPlan(undefined);
   announce(given, buildStatusEvents(stored.status, status, outcome.failure?.message));
   const isEmpty = peersOf(context, outcome.placements) === 0;
   return { decision, room, isEmpty, failure: outcome.failure };
+}
+
+const planOf = (
+  { released, generation }: RoomDecision,
+  placements: readonly Placement[],
+): Parameters<RoomContext['notes']['setPlan']>[0] => ({
+  placements: upToMost(placements, released),
+  wanted: placements.map(({ routerId }) => routerId),
+  generation,
+});
+
+/** What becomes of the routers that are to drain, now that those in their place exist or don't. */
+function settleDrains(
+  context: RoomContext,
+  decision: RoomDecision,
+  made: readonly Placement[],
+): RoomDecision {
+  const { status } = context.room;
+  const current = status?.placements ?? [];
+  const placements = keepUntilReplaced(viewPlacements(context, current), made, (routerId) =>
+    decision.draining.has(routerId),
+  );
+  const isLeft = new Set(placements.filter((p) => !isActive(p)).map(({ routerId }) => routerId));
+  const draining = new Map([...decision.draining].filter(([routerId]) => isLeft.has(routerId)));
+  const generation = generationAfter(
+    { current, generation: status?.placementGeneration ?? 0 },
+    placements,
+  );
+  const settled = { ...decision, placements, draining, generation };
+  announce(context, buildDrainEvents(settled));
+  return settled;
 }
 
 /** What goes is left out where the list would be too long; on a node that can't close it now it is closed as an orphan. */
@@ -165,18 +207,31 @@ async function endRoom(context: RoomContext, endOf: EndOf): Promise<boolean> {
 }
 
 /** When to look again if nothing tells to do so before. Spread, so that rooms of one time don't all come back at one. */
-function nextLook({ deps, room, notes }: RoomContext, decision: RoomDecision): ReconcileResult {
+function nextLook(context: RoomContext, decision: RoomDecision): ReconcileResult {
+  const { deps, room, notes } = context;
   const { rooms, placement, reconcile } = deps.config;
   const now = deps.clock.now();
   const { ttlMs, idleMs } = lifetimeOf(room, now);
-  const draining = room.status?.placements?.some(({ state }) => state === 'Draining');
   const requeueAfterMs = Math.min(
     reconcile.resyncMs * (0.8 + 0.2 * Math.random()),
     ...[ttlMs, idleMs, untilShrink(room, decision, rooms.shrinkAfterMs)],
-    draining ? rooms.drainGraceMs : Infinity,
+    ...[decision.heldForMs, untilDrained(context)],
     notes.refusing(now).size > 0 ? placement.refusalMs : Infinity,
   );
   return { requeueAfterMs: Math.ceil(requeueAfterMs) };
+}
+
+/** When a draining router may be closed, should nothing be heard of it before. */
+function untilDrained(context: RoomContext): number {
+  const { clock, config } = context.deps;
+  const { drainGraceMs } = config.rooms;
+  const draining = viewPlacements(context).filter(({ placement }) => !isActive(placement));
+  const times = draining.map((view) =>
+    isEmpty(view)
+      ? drainGraceMs
+      : Math.max(1, deadlineOf(view.placement) + drainGraceMs - clock.now()),
+  );
+  return Math.min(Infinity, ...times);
 }
 
 /** When a router that is one too many will have been empty for long enough. */

@@ -1,7 +1,9 @@
 import { messageOf } from '../../common/errors.ts';
-import type { Pod } from '../cluster.ts';
+import { parseKey, type Pod } from '../cluster.ts';
+import { isActive } from '../placement/draft.ts';
 import { podsOf, record, type PoolContext } from './context.ts';
 import type { DrainCause, PodsDecision, RemoveCause } from './decide-pods.ts';
+import { describeOccupants, occupantsOf, recordOf, secondsOf } from './drains.ts';
 import { drainingSince, drainingSinceAnnotation, occupiedLabel } from './labels.ts';
 import type { PoolEvent } from './reasons.ts';
 
@@ -12,13 +14,6 @@ const drainCauses: Record<DrainCause, string> = {
   PoolDeleted: 'the pool is deleted',
   NodeDrains: 'it takes no more rooms by itself',
 };
-
-function loadOf({ deps }: PoolContext, pod: Pod): string {
-  const status = deps.monitor.get(pod.metadata)?.instance?.status;
-  if (!status) return 'nothing known on it';
-  const rooms = new Set(status.routers.map(({ roomId }) => roomId)).size;
-  return `${status.load.peers} peers in ${rooms} rooms on it`;
-}
 
 /** Writes down which nodes are to go, so that the decision outlives the operator that made it. */
 export async function markDraining(
@@ -31,10 +26,12 @@ export async function markDraining(
     await deps.cluster.pods.updateMetadata(pod, {
       annotations: { [drainingSinceAnnotation]: since },
     });
+    recordOf(context, pod);
     const limit = `within ${worker.spec.drain.timeoutSeconds} s`;
+    const load = describeOccupants(occupantsOf(context, pod));
     record(context, {
-      ...{ type: 'Normal', reason: 'Draining', action: 'Drain' },
-      note: `${pod.metadata.name} is to go ${limit}: ${drainCauses[cause]}; ${loadOf(context, pod)}`,
+      ...{ type: 'Normal', reason: 'DrainStarted', action: 'Drain' },
+      note: `${pod.metadata.name} is to go ${limit}: ${drainCauses[cause]}; ${load} on it`,
     });
   }
 }
@@ -50,13 +47,17 @@ function pair<Cause>(
   });
 }
 
-/** Tells each draining node; one that can't be told now is told again at the next look. */
+/**
+ * Tells each draining node whose rooms all have begun to move, since it takes no peers from then on; one that can't be told now
+ * is told again at the next look.
+ */
 export async function tellDraining(context: PoolContext): Promise<void> {
   const { deps } = context;
   const untold = podsOf(context)
     .filter((pod) => drainingSince(pod) !== undefined && !pod.metadata.deletionTimestamp)
     .map((pod) => deps.monitor.get(pod.metadata))
-    .filter((node) => node?.instance?.status.state === 'Ready' && node.state !== 'Dead');
+    .filter((node) => node?.instance?.status.state === 'Ready' && node.state !== 'Dead')
+    .filter((node) => node && !takesPeers(context, node.pod));
   await Promise.all(
     untold.map(async (node) => {
       await deps.nodeClient.drain(node?.url ?? '').catch((error: unknown) => {
@@ -68,6 +69,13 @@ export async function tellDraining(context: PoolContext): Promise<void> {
     }),
   );
 }
+
+/** Whether peers may still be bound to a router on the pod. */
+const takesPeers = ({ deps }: PoolContext, { metadata }: Pod): boolean =>
+  deps.ledger
+    .roomsOn(metadata.name)
+    .flatMap((key) => deps.cluster.rooms.get(parseKey(key))?.status?.placements ?? [])
+    .some((placement) => placement.podName === metadata.name && isActive(placement));
 
 export async function removePods(
   context: PoolContext,
@@ -81,26 +89,27 @@ export async function removePods(
 }
 
 function describeRemoval(context: PoolContext, pod: Pod, cause: RemoveCause): PoolEvent {
-  const { deps, worker } = context;
+  const { deps } = context;
   const { name } = pod.metadata;
   const { reason, message } = pod.status;
-  const node = deps.monitor.get(pod.metadata);
-  const silentForMs = deps.clock.now() - (node?.silentSince ?? deps.clock.now());
-  const load = loadOf(context, pod);
-  const seconds = worker.spec.drain.timeoutSeconds;
+  const now = deps.clock.now();
+  const silentForMs = now - (deps.monitor.get(pod.metadata)?.silentSince ?? now);
+  const load = describeOccupants(occupantsOf(context, pod));
+  const drain = recordOf(context, pod);
+  const seconds = secondsOf(drain, now);
   const action = 'DeletePod';
   const events: Record<RemoveCause, PoolEvent> = {
     Drained: {
-      ...{ type: 'Normal', reason: 'PodRemoved', action },
-      note: `removed ${name}: it is empty`,
+      ...{ type: 'Normal', reason: 'DrainCompleted', action },
+      note: `removed ${name}: it is empty after ${seconds} s of draining, with ${describeOccupants(drain.atFirst)} at its beginning`,
     },
     DrainTimedOut: {
-      ...{ type: 'Warning', reason: 'DrainTimedOut', action },
-      note: `removed ${name} after ${seconds} s of draining, with ${load}`,
+      ...{ type: 'Warning', reason: 'DrainDeadlineExceeded', action },
+      note: `removed ${name} after ${seconds} s of draining, with ${load} on it of ${describeOccupants(drain.atFirst)}`,
     },
     Dead: {
       ...{ type: 'Warning', reason: 'NodeDead', action },
-      note: `removed ${name}: it has not answered for ${Math.round(silentForMs / 1000)} s; ${load}`,
+      note: `removed ${name}: it has not answered for ${Math.round(silentForMs / 1000)} s; ${load} on it`,
     },
     Failed: {
       ...{ type: 'Warning', reason: 'PodFailed', action },

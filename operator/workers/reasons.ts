@@ -68,9 +68,10 @@ const normal = ['Normal'] as const;
 /** Those of the second part are the reasons of a condition that has become so. */
 export const poolEvents = {
   PodsCreated: normal,
-  Draining: normal,
-  PodRemoved: normal,
-  DrainTimedOut: warning,
+  DrainStarted: normal,
+  DrainProgress: normal,
+  DrainCompleted: normal,
+  DrainDeadlineExceeded: warning,
   NodeDead: warning,
   PodFailed: warning,
   PodAbandoned: warning,

@@ -89,8 +89,8 @@ describe('a rollout', () => {
     await noted('RolloutFinished');
     expect(podNames().split(',')).toHaveLength(2);
     expect(world.pods.names().map(imageOf)).toEqual(['v:2', 'v:2']);
-    expect((await noted('Draining')).startsWith('c-')).toBe(true);
-    expect(await noted('Draining')).toContain('the pool has another shape now; 1 peers in 1 rooms');
+    expect((await noted('DrainStarted')).startsWith('c-')).toBe(true);
+    expect(await noted('DrainStarted')).toContain('the pool has another shape now; 1 peers in 1 rooms');
   });
 
   it('replaces as many at a time as the surge allows', async () => {
@@ -144,7 +144,7 @@ describe('a cordoned machine', () => {
     await until('the node to drain', () => leaving.state === 'Draining', soon);
     expect(podNames()).toBe('c-0,c-1');
     expect(world.pool('c').status?.readyReplicas).toBe(1);
-    expect(await noted('Draining')).toContain('its machine takes no pods any more; 2 peers');
+    expect(await noted('DrainStarted')).toContain('its machine takes no pods any more; 2 peers');
     leaving.routers.clear();
     await until('the pod to go', () => podNames() === 'c-1', soon);
     await readyPool('c');
@@ -431,8 +431,8 @@ describe('the deletion of a pool', () => {
       soon,
     );
     expect(podNames()).toBe('');
-    expect(world.events.notes('DrainTimedOut')).toHaveLength(2);
-    expect(await noted('DrainTimedOut')).toContain('3 peers in 1 rooms on it');
+    expect(world.events.notes('DrainDeadlineExceeded')).toHaveLength(2);
+    expect(await noted('DrainDeadlineExceeded')).toContain('3 peers in 1 rooms on it');
     expect(world.events.notes('PodAbandoned')).toHaveLength(2);
   });
 
@@ -543,7 +543,7 @@ describe('a restart of the operator', () => {
     for (const name of ['c-0', 'c-1']) addRoom(name, 2);
     await until('the peers', () => world.pool('c').status?.peers === 4, soon);
     world.applyPool('c', consumers({ replicas: 1 }));
-    await noted('Draining');
+    await noted('DrainStarted');
     await until(
       'one to drain',
       () => [...world.pods.nodes.values()].some(({ state }) => state === 'Draining'),

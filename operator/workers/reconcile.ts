@@ -7,6 +7,7 @@ import { protect } from './budget.ts';
 import { podsOf, type PoolContext } from './context.ts';
 import { createPods } from './create.ts';
 import type { PodsDecision } from './decide-pods.ts';
+import { reportDrains } from './drains.ts';
 import { finalizer } from './labels.ts';
 import { PoolMemories } from './memory.ts';
 import { abandonPods, markDraining, markOccupied, removePods, tellDraining } from './pods.ts';
@@ -39,7 +40,7 @@ export function createWorkerReconcile(deps: OperatorDeps, ports: PortAllocator):
     const isKnown = !decision.unpolled || !isFirstLook(context);
     const figuresInMs = isKnown ? await writeStatus(context, shortage) : Infinity;
     await protect(context);
-    return nextLook(context, decision, figuresInMs);
+    return nextLook(context, decision, Math.min(figuresInMs, reportDrains(context)));
   };
 }
 
@@ -69,7 +70,7 @@ const isFirstLook = ({ memory, worker }: PoolContext): boolean =>
 function nextLook(
   { deps, memory, worker }: PoolContext,
   { nextDeadline = Infinity, unpolled }: PodsDecision,
-  figuresInMs: number,
+  tellInMs: number,
 ): ReconcileResult {
   const { clock, config } = deps;
   const now = clock.now();
@@ -78,7 +79,7 @@ function nextLook(
     nextDeadline - now,
     (memory.refusal?.retryAt ?? Infinity) - now,
     worker.spec.autoscaling ? config.autoscaling.intervalMs : Infinity,
-    figuresInMs,
+    tellInMs,
     unpolled ? config.nodes.intervalMs : Infinity,
   );
   return { requeueAfterMs: Math.max(1, requeueAfterMs) };

@@ -1,10 +1,14 @@
-import type { MediaWorkerNode, MediaWorkerStatus } from '../../common/resources/types.ts';
+import type {
+  MediaWorker,
+  MediaWorkerNode,
+  MediaWorkerStatus,
+} from '../../common/resources/types.ts';
 import type { Pod } from '../cluster.ts';
 import type { ObservedNode } from '../nodes/observe.ts';
 import { loadPercent } from '../placement/preference.ts';
 import type { NodeCandidate } from '../placement/types.ts';
 import { buildConditions, type PoolFacts } from './conditions.ts';
-import { isLeaving, poolLabel } from './labels.ts';
+import { drainingSince, isLeaving, poolLabel } from './labels.ts';
 import { blockOf, formatBlock, mediaBlockOf } from './ports.ts';
 import { findObstacle, type Obstacle } from './stuck.ts';
 import { isUpdated } from './view.ts';
@@ -27,7 +31,21 @@ function portsOf(pod: Pod): string | undefined {
   return block && formatBlock(mediaBlockOf(mode, block));
 }
 
-function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode {
+/** Since when a node drains and until when, as far as it was chosen to. */
+function drainOf(pod: Pod, { spec }: MediaWorker): Partial<MediaWorkerNode> {
+  const since = drainingSince(pod);
+  if (since === undefined) return {};
+  const deadline = since + spec.drain.timeoutSeconds * 1000;
+  return {
+    drainStartedAt: new Date(since).toISOString(),
+    drainDeadline: new Date(deadline).toISOString(),
+  };
+}
+
+function buildNode(
+  { pod, url, state, instance }: ObservedNode,
+  worker: MediaWorker,
+): MediaWorkerNode {
   const ports = portsOf(pod);
   const { nodeName } = pod.spec;
   const base = {
@@ -36,6 +54,7 @@ function buildNode({ pod, url, state, instance }: ObservedNode): MediaWorkerNode
     ...(ports ? { ports } : {}),
     ...(nodeName ? { hostName: nodeName } : {}),
     state: isLeaving(pod) && state === 'Ready' ? ('Draining' as const) : state,
+    ...drainOf(pod, worker),
   };
   if (!instance) return base;
   const { load, routers, version, announcedAddress } = instance.status;
@@ -89,7 +108,7 @@ export function buildWorkerStatus(input: WorkerStatusInput): MediaWorkerStatus {
   const { worker, shortage, scaling } = input;
   const { generation, name } = worker.metadata;
   const observed = [...input.nodes].sort(byName);
-  const nodes = observed.map(buildNode);
+  const nodes = observed.map((node) => buildNode(node, worker));
   const rooms = new Set(
     observed.flatMap(({ instance }) => instance?.status.routers.map(({ roomId }) => roomId) ?? []),
   );
@@ -100,6 +119,7 @@ export function buildWorkerStatus(input: WorkerStatusInput): MediaWorkerStatus {
     replicas: nodes.length,
     readyReplicas: nodes.filter(({ state }) => state === 'Ready').length,
     ...(shapes ? { updatedReplicas: shapes.updated } : {}),
+    drainingReplicas: nodes.filter(({ state }) => state === 'Draining').length,
     selector: `${poolLabel}=${name}`,
     rooms: rooms.size,
     peers: nodes.reduce((sum, node) => sum + (node.peers ?? 0), 0),

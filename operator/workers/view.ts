@@ -106,7 +106,8 @@ export function decide(context: PoolContext): PodsDecision {
     pods: podsOf(context).map((pod) => viewPod(factsOf(context, pod, shape))),
     deleting: metadata.deletionTimestamp !== undefined,
     takenOrdinals: foreignPodsOf(context).map(ordinalOf),
-    drainTimeoutMs: spec.drain.timeoutSeconds * 1000,
+    // Peers who are told to connect anew at the deadline have a moment to do so.
+    drainTimeoutMs: spec.drain.timeoutSeconds * 1000 + deps.config.rooms.drainGraceMs,
     deletionTimeoutMs: deps.config.pods.deletionTimeoutMs,
     maxSurge,
     freeBlocks: ports.countFree(worker, spec.replicas + maxSurge),
