@@ -50,7 +50,13 @@ describe('an audit of a running platform', () => {
     cleanup.add(() => database.drop());
     const port = await freePorts(1);
     platform = await startPlatform({
-      ...{ dir, signalingPorts: [port], consumers: 2, pageUrls: ['http://localhost'], databaseUrl: database.url },
+      ...{
+        dir,
+        signalingPorts: [port],
+        consumers: 2,
+        pageUrls: ['http://localhost'],
+        databaseUrl: database.url,
+      },
       // Beside a running demo, and beside other tests' platforms.
       ...{ ports: { rtc: 24_000, nodeApi: 15_500 }, logLevel: 'info', say: () => undefined },
     });
@@ -81,6 +87,12 @@ describe('an audit of a running platform', () => {
   const sql = (statement: string, values: unknown[]): Promise<unknown> =>
     withClient(platform.databaseUrl, (client) => client.query(statement, values));
 
+  const idOf = async (statement: string): Promise<string> =>
+    withClient(platform.databaseUrl, async (client) => {
+      const { rows } = await client.query<{ id: string }>(statement);
+      return rows[0]!.id;
+    });
+
   /** Breaks something and looks at once, before anybody can put it right. */
   async function named(
     kind: DifferenceKind,
@@ -106,6 +118,10 @@ describe('an audit of a running platform', () => {
     // Two routers at least, two transports for each peer, three producers and three times as many consumers.
     const each = 2 + 3 + 3 * (names.length - 1);
     expect(compared.objects).toBeGreaterThanOrEqual(2 + names.length * each);
+    // The operator has looked too.
+    const metrics = await (await fetch(`${platform.operatorUrl}/metrics`)).text();
+    const last = /^kube_sfu_operator_audit_last_success_timestamp_seconds (\S+)$/m.exec(metrics);
+    expect(Number(last?.[1])).toBeGreaterThan(Date.now() / 1000 - 300);
   }, 150_000);
 
   it('names what was broken by hand, and finds it gone after its collectors’ time', async () => {
@@ -133,6 +149,11 @@ describe('an audit of a running platform', () => {
          VALUES ($1, $2, $3, $4, 'webrtc', 'producer', now() - interval '1 hour')`,
         [transportId, peer, router, instance],
       ),
+    );
+
+    const pipeId = await idOf('SELECT id FROM media_pipe_transport LIMIT 1');
+    await named('ObjectWithoutRow', { pipeTransportId: pipeId }, () =>
+      sql('DELETE FROM media_pipe_transport WHERE id = $1', [pipeId]),
     );
 
     const instanceId = randomUUID();
@@ -171,6 +192,15 @@ describe('an audit of a running platform', () => {
     const { compared } = await steady();
     expect(compared).toMatchObject({ rooms: 1, nodes: 3 });
   }, 180_000);
+
+  it('names the router of a room whose row was deleted, and what hung off it', async () => {
+    const routerId = await idOf(`SELECT id FROM media_router WHERE role = 'Producer'`);
+    await named('PlacementWithoutRow', { routerId }, () =>
+      sql('DELETE FROM media_router WHERE id = $1', [routerId]),
+    );
+    await steady();
+    expect(await idOf(`SELECT id FROM media_router WHERE role = 'Producer'`)).toBe(routerId);
+  }, 150_000);
 
   interface Ended {
     status: number | null;
