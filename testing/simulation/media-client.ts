@@ -1,3 +1,5 @@
+import { pino } from 'pino';
+
 import type { MediaNodeClient } from '../../common/clients/media-node.ts';
 import { isApiError, messageOf } from '../../common/errors.ts';
 import type { NodeAddress } from '../../common/wire/media-node.ts';
@@ -7,6 +9,7 @@ import type {
   PeerRequestInput,
   PeerResponse,
 } from '../../common/wire/peer.ts';
+import { createResumer } from '../../signaling/fanout/resumer.ts';
 import { newUuid } from './ids.ts';
 import type { SimulatedStore } from './media-store.ts';
 import type { SimulatedProcess } from './process.ts';
@@ -30,6 +33,7 @@ export interface ClientSurroundings {
 
 const everything = { publish: true, subscribe: true, data: true, admin: true };
 const pauseMs = 500;
+const logger = pino({ level: 'silent' });
 
 /** One connection of a client. */
 interface Connection {
@@ -40,6 +44,7 @@ interface Connection {
   /** Receiving transport. */
   receivingId: string;
   joined: boolean;
+  resumer: ReturnType<typeof createResumer>;
   /** What it was told of: the producer of each consumer. */
   consumers: Map<string, string>;
   published: Map<Track, string>;
@@ -129,11 +134,7 @@ export class SimulatedPerson {
     if (method === 'newConsumer') {
       if (consumers.has(data.consumerId)) this.violations.push(`${this.name}: told twice`);
       consumers.set(data.consumerId, data.producerId);
-      const resume = (): void =>
-        void this.#ask(connection, 'resumeConsumers', { consumerIds: [data.consumerId] }).catch(
-          () => undefined,
-        );
-      resume();
+      connection.resumer.add(data.consumerId);
     } else if (method === 'newDataConsumer')
       consumers.set(data.dataConsumerId, data.dataProducerId);
     else if (method === 'consumerClosed') consumers.delete(data.consumerId);
@@ -206,6 +207,10 @@ export class SimulatedPerson {
     const connection: Connection = {
       ...{ mediaPeerId, producer, consumer, sendingId: '', receivingId: '', joined: false },
       ...{ consumers: new Map(), published: new Map() },
+      resumer: createResumer({
+        ...{ retryMs: pauseMs, logger },
+        resume: (consumerIds) => this.#ask(connection, 'resumeConsumers', { consumerIds }),
+      }),
     };
     await store.query(() => {
       if (!store.rooms.has(this.room)) throw new Error('the room has no row');
@@ -270,7 +275,8 @@ export class SimulatedPerson {
   }
 
   /** Closed by the signaling service, which forgets the row in any case; what a node could not be told it finds out. */
-  async #end({ mediaPeerId, producer, consumer }: Connection): Promise<void> {
+  async #end({ mediaPeerId, producer, consumer, resumer }: Connection): Promise<void> {
+    resumer.close();
     const { store, nodes, replica } = this.#around;
     for (let done = false; !done;) {
       done = await replica

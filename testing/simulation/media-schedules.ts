@@ -5,7 +5,7 @@ import type { Track } from './media-client.ts';
 import { podNames, SimulatedMediaWorld } from './media-world.ts';
 import type { SimulatedTransport } from './mediasoup.ts';
 import type { Mishap } from './network.ts';
-import { settleWorld, schedules, type Schedule } from './schedule.ts';
+import { lateMs, schedules, settleWorld, type Schedule } from './schedule.ts';
 import { time } from './time.ts';
 
 /** What happens to media nodes, and to the people whose media they carry. */
@@ -79,8 +79,8 @@ export async function runMediaSchedule({ seed, steps }: Schedule<MediaAction>): 
     await time.advance(afterMs);
     act(world, what);
   }
-  await time.advance(500);
   world.heal();
+  await time.advance(lateMs);
   await settleWorld(world);
 }
 

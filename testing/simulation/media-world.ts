@@ -16,6 +16,7 @@ import { time } from './time.ts';
 
 const metrics = createMediaNodeMetrics();
 const replicaUrl = 'http://signaling:1';
+const orphanGraceMs = 10_000;
 
 /** The media node's own times, but those that only make a schedule longer. */
 const configOf = (podName: string, role: NodeRole, url: string): MediaNodeConfig =>
@@ -192,6 +193,7 @@ export class SimulatedMediaWorld {
   /** What the operator and the signaling service do once in a while. */
   #tick(): void {
     for (const wanted of this.#wanted) this.#ensure(wanted);
+    for (const node of this.nodes) this.#collectOrphans(node);
     for (const person of this.people.values()) person.check();
     time.schedule(1_000, () => this.#tick());
   }
@@ -216,6 +218,17 @@ export class SimulatedMediaWorld {
         else this.#discard(url, { roomId, routerId });
       })
       .catch(() => this.#discard(url, { roomId, routerId }));
+  }
+
+  /** Closes routers that nobody has known for a while: a call for one may arrive late. */
+  #collectOrphans({ ctx, process }: SimulatedMediaNode): void {
+    for (const { id, roomId, createdAt } of ctx.registry.routers.values()) {
+      const isKnown = this.#wanted.some(({ made }) => made?.routerId === id);
+      if (isKnown || process.stopped || time.now() - createdAt < orphanGraceMs) continue;
+      this.#clients.operator
+        .deleteRouter(ctx.self.url, { roomId, routerId: id })
+        .catch(() => undefined);
+    }
   }
 
   /** It may have been made, and nobody will use it. */
@@ -356,15 +369,10 @@ export class SimulatedMediaWorld {
     }
     for (const { router } of destinations)
       for (const source of [...router.sources.values(), ...router.dataSources.values()])
-        if (source.users === 0 && !this.#isOrigin(source.id))
+        // What a pipe has brought has another id in mediasoup than its origin.
+        if (source.users === 0 && source.producer.id !== source.id)
           found.push(`nobody watches ${source.id} on ${router.id}`);
     return found;
-  }
-
-  #isOrigin(id: string): boolean {
-    return this.nodes.some(
-      ({ ctx: { registry } }) => registry.producers.has(id) || registry.dataProducers.has(id),
-    );
   }
 
   #rowDifferences(): string[] {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import type { Mishap } from './network.ts';
 import { SimulatedOperatorWorld } from './operator-world.ts';
-import { checkWorld, schedules, settleWorld, type Schedule } from './schedule.ts';
+import { checkWorld, lateMs, schedules, settleWorld, type Schedule } from './schedule.ts';
 import { time } from './time.ts';
 
 /** What happens to the operator and what it works with. Nodes are meant by a number: of those that run, in turn. */
@@ -84,8 +84,8 @@ export async function runOperatorSchedule({
     act(world, what);
     checkWorld(world);
   }
-  await time.advance(1_000);
   world.heal();
+  await time.advance(lateMs);
   await settleWorld(world);
 }
 

@@ -247,8 +247,7 @@ export class SimulatedOperatorWorld {
   /** Rows of an instance that lives and was heard of may not go: its peers' sessions would go with them. */
   #checkRemoval(instanceId: string): void {
     const node = this.instances.get(instanceId);
-    const isYoung = node !== undefined && time.now() - node.begunAt < 20_000;
-    if (node && !node.process.ended && !isYoung && !this.#hasReason(node))
+    if (node && !node.process.ended && !this.#hasReason(node))
       this.#seen.push(`the rows of ${instanceId} were removed, and it runs`);
   }
 

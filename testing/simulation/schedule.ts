@@ -92,6 +92,8 @@ export interface Judged {
   differences(): string[];
 }
 
+/** How long what was sent during a fault may still be under way, in milliseconds. */
+export const lateMs = 5_000;
 /** How long a world may take to come in order once nothing is in its way, in milliseconds. */
 const recoveryMs = 120_000;
 /** How long it must stay so. */

@@ -4,7 +4,6 @@ import { ApiError } from '../../common/errors.ts';
 import { parseOrThrow } from '../../common/validate.ts';
 import { putRouterRequest, type NodeRole } from '../../common/wire/media-node.ts';
 import { FakeNode } from '../fake-node.ts';
-import { time } from './time.ts';
 
 export interface SimulatedNodeOptions {
   podName: string;
@@ -19,7 +18,6 @@ export interface SimulatedNodeOptions {
 export class SimulatedNode extends FakeNode {
   readonly process: SimulatedProcess;
   readonly address: string;
-  readonly begunAt = time.now();
   /** How many more routers it refuses to make. */
   refusals = 0;
 
