@@ -17,6 +17,7 @@ describe('the configuration of webhooks', () => {
   it.each([
     ['endpoints[0].url', { ...endpoint, url: 'ftp://app.example.com' }],
     ['endpoints[0].url', { ...endpoint, url: 'file:///etc/passwd' }],
+    ['endpoints[0].url', { ...endpoint, url: 'https://ann:secret@app.example.com' }],
     ['endpoints[0].name', { ...endpoint, name: 'App 1' }],
     ['endpoints[0].secrets', { ...endpoint, secrets: [] }],
     ['endpoints[0].secrets[0]', { ...endpoint, secrets: ['s'.repeat(32)] }],

@@ -26,7 +26,10 @@ const endpoint = z.strictObject({
     .string()
     .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'expected a label of RFC 1123')
     .describe('its name in metrics, logs and the tables, where what it has got is kept under it'),
-  url: z.url({ protocol: /^https?$/ }).describe('where events are posted to'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => !/^https?:\/\/[^/?#]*@/.test(url), 'may not have a user and password')
+    .describe('where events are posted to'),
   secrets: z
     .array(secret)
     .min(1)

@@ -157,5 +157,3 @@ export function createDeliverer(deps: DelivererDeps) {
     },
   };
 }
-
-export type Deliverer = ReturnType<typeof createDeliverer>;

@@ -24,8 +24,10 @@ interface Outcome {
 const excerptLength = 200;
 
 /** The body of a delivery; `docs/webhooks.md` shows it, and `webhookEvent` checks it. */
-export const bodyOf = ({ type, id, sequence, createdAt, room, data }: EventRow): string =>
+const bodyOf = ({ type, id, sequence, createdAt, room, data }: EventRow): string =>
   JSON.stringify({ type, id, sequence, timestamp: createdAt.toISOString(), room, data });
+
+const nothing = (): string => '';
 
 /** Reads an answer up to a limit; the rest is given up together with its connection. */
 async function readSome(response: Response, maxBytes: number): Promise<string> {
@@ -40,11 +42,17 @@ async function readSome(response: Response, maxBytes: number): Promise<string> {
   return Buffer.concat(chunks).subarray(0, maxBytes).toString('utf8');
 }
 
+/** What the network said: `fetch` hides it, and where a name has several addresses there is one reason for each. */
+function causeOf(error: unknown): string {
+  const { cause, errors } = error as { cause?: unknown; errors?: unknown[] };
+  const inner = cause ?? errors?.[0];
+  return inner === undefined ? messageOf(error) : causeOf(inner);
+}
+
 function failureOf(error: unknown, timeoutMs: number): Outcome {
   if (error instanceof DOMException && error.name === 'TimeoutError')
     return { result: 'timed_out', error: `no answer within ${timeoutMs} ms` };
-  const cause = error instanceof Error && error.cause ? error.cause : error;
-  return { result: 'unreachable', error: messageOf(cause) };
+  return { result: 'unreachable', error: causeOf(error) };
 }
 
 /** Posts events to one endpoint. */
@@ -66,8 +74,10 @@ export function createSender({ config, metrics, endpoint }: SenderDeps) {
       body,
       signal,
     });
-    const text = await readSome(response, maxResponseBytes);
-    if (response.ok) return { result: 'delivered', error: '' };
+    const reading = readSome(response, maxResponseBytes);
+    // The status has told all; the body is read so that its connection is used again.
+    if (response.ok) return { result: 'delivered', error: await reading.then(nothing, nothing) };
+    const text = await reading;
     const excerpt = text.slice(0, excerptLength).replaceAll(/\s+/g, ' ').trim();
     return { result: 'refused', error: `status ${response.status} ${excerpt}`.trimEnd() };
   }
