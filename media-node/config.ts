@@ -76,6 +76,11 @@ const rtc = z.strictObject({
   workerRestartBackoffMs: ms(500, 'pause before a dead worker is replaced; doubles each time'),
   workerRestartMaxBackoffMs: ms(30_000, 'longest pause before a dead worker is replaced'),
   keyFrameRequestDelayMs: ms(1_000, 'least time between two key frame requests to one producer'),
+  keyFrameRetryMs: ms(
+    1_000,
+    'pause before a key frame is asked for again for a video stream that sends nothing; doubles each time',
+  ),
+  keyFrameMaxRetryMs: ms(15_000, 'longest pause before a key frame is asked for again'),
   cpuSampleMs: ms(2_000, 'how often the workers’ CPU use is measured'),
   logLevel: z
     .enum(['debug', 'warn', 'error', 'none'])

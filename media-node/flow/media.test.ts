@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { until } from '../../testing/until.ts';
+import { ReceivingEnd, SendingEnd } from '../fixtures/media-ends.ts';
 import { Platform, type TestNode } from '../fixtures/platform.ts';
 import { audioLevelExtension, sendAudio } from '../fixtures/rtp-sender.ts';
 
@@ -17,6 +18,35 @@ describe('media that flows', () => {
     consumer = await platform.node('consumer-0', 'Consumer');
   });
   afterAll(() => platform.close());
+
+  it('is asked for a key frame until it flows, however many requests are lost', async () => {
+    const room = await platform.room(producer, consumer);
+    const speaker = await room.connect();
+    const sending = await speaker.call('createWebRtcTransport', { direction: 'producer' });
+    await speaker.join();
+    const source = await SendingEnd.connect(speaker, sending, 4);
+    const watcher = await room.connect();
+    const receiving = await watcher.call('createWebRtcTransport', { direction: 'consumer' });
+    await watcher.join();
+    const end = await ReceivingEnd.connect(watcher, receiving);
+    try {
+      await source.publish({ kind: 'video' });
+      await until('the consumer', () => watcher.told('newConsumer').length === 1);
+      const info = watcher.told('newConsumer')[0]!;
+      const { consumer: live } = consumer.ctx.registry.consumer(info.consumerId);
+      // The first key frame has gone by.
+      await until('packets at the node', async () =>
+        (await live.getStats()).some(
+          ({ type, packetCount }) => type === 'inbound-rtp' && packetCount > 10,
+        ),
+      );
+      await watcher.call('resumeConsumers', { consumerIds: [info.consumerId] });
+      await until('packets', () => end.packetsOf(info) > 0);
+    } finally {
+      source.close();
+      end.close();
+    }
+  });
 
   it('goes through the pipe with its score and its volume', async () => {
     const room = await platform.room(producer, consumer);

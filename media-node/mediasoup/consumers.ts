@@ -4,6 +4,7 @@ import type { RtpCapabilities as WireRtpCapabilities } from '../../common/wire/r
 import type { CloseReason, ConsumerInfo, DataConsumerInfo } from '../../common/wire/peer.ts';
 import { tell, type NodeContext } from '../context.ts';
 import { makeOn } from './errors.ts';
+import { watchFirstFrames } from './first-frames.ts';
 import {
   useSource,
   type DataSource,
@@ -89,6 +90,8 @@ async function makeConsumer(
       if (!transport.transport.closed) ctx.rows.forget('media_consumer', live.id);
     });
     watchConsumer(ctx, live);
+    // Before its transport is connected, nothing can be sent.
+    watchFirstFrames(ctx, consumer, () => (transport.connecting ? [0] : []));
     return live;
   } catch (error) {
     leave();

@@ -10,6 +10,7 @@ import type {
 } from '../../common/wire/media-node.ts';
 import type { NodeContext } from '../context.ts';
 import { makeOn } from '../mediasoup/errors.ts';
+import { watchFirstFrames } from '../mediasoup/first-frames.ts';
 import type { LiveDataProducer, LiveProducer, LiveRouter } from '../mediasoup/objects.ts';
 import { savePipe } from './endpoint.ts';
 import { StateSender } from './state-sender.ts';
@@ -197,6 +198,9 @@ export class SourcePipe {
       consumer.close();
       return undefined;
     }
+    watchFirstFrames(this.#ctx, consumer, () =>
+      producer.score.filter(({ score }) => score > 0).map(({ encodingIdx }) => encodingIdx),
+    );
     return consumer;
   }
 
