@@ -1,35 +1,30 @@
 import type { MediaRoom } from '../../common/resources/types.ts';
-import type { Direction } from '../../common/wire/peer.ts';
 import { closeCodes } from '../connection/close-codes.ts';
 import type { LocalPeer } from '../peers/registry.ts';
-import { hasPlace } from '../placement/placements.ts';
 import type { MoverDeps } from './mover.ts';
 import { moveOf, type Problem } from './problem.ts';
 import { directions } from './sides.ts';
 
 interface Closing {
-  at: number;
-  /** Whether its place in the spread is drawn: later looks must not draw again. */
-  isDrawn: boolean;
+  problem: Problem;
   timer: NodeJS.Timeout;
 }
 
-type Due = Problem & { direction: Direction };
+const urgency = ({ lost, deadline = Infinity }: Problem): number => (lost ? 0 : deadline);
 
-/** The problems of a peer's sides, that of a lost one first. */
-function problemsOf(peer: LocalPeer, room: MediaRoom): Due[] {
-  const found = directions.flatMap((direction) => {
+/** What is wrong with the side of a peer that can wait least. */
+function worstOf(peer: LocalPeer, room: MediaRoom): Problem | undefined {
+  const problems = directions.flatMap((direction) => {
     const picture = peer.sides?.picture(direction);
-    const problem = picture && moveOf(picture, room);
-    return problem ? [{ ...problem, direction }] : [];
+    return (picture && moveOf(picture, room)) ?? [];
   });
-  return found.sort((a, b) => Number(b.lost) - Number(a.lost));
+  return problems.sort((a, b) => urgency(a) - urgency(b))[0];
 }
 
 /**
- * Closes the peers that can't replace a transport, so that they join anew: where a side is lost, or drains and has
- * another place, spread out; at the drain's deadline in any case. One that has not joined has nothing to lose, and is
- * closed at once.
+ * Closes the peers that can't replace a transport, so that they join anew: spread out, where a side is lost at once, and
+ * where its node drains not before the deadline, for such a client loses more by rejoining than the node by waiting. One
+ * that has not joined has nothing to lose, and is closed at once.
  */
 export function createRejoins(
   deps: Pick<MoverDeps, 'config' | 'metrics'> & { random: () => number },
@@ -42,36 +37,31 @@ export function createRejoins(
     closings.delete(peer);
   }
 
-  function closeAt(peer: LocalPeer, at: number, { reason }: Due, isDrawn: boolean): void {
+  function close(peer: LocalPeer, { reason }: Problem): void {
+    closings.delete(peer);
+    metrics.moves.inc({ result: 'rejoined', reason });
+    peer.close(closeCodes.moved, `${reason}: the peer has to move`);
+  }
+
+  /** Its place in the spread is drawn once, so that later looks at the same problem neither delay nor hasten it. */
+  function plan(peer: LocalPeer, problem: Problem): void {
     const planned = closings.get(peer);
-    if (planned && planned.at <= at) {
-      planned.isDrawn ||= isDrawn;
+    if (planned?.problem.lost === problem.lost && planned.problem.deadline === problem.deadline)
       return;
-    }
-    clearTimeout(planned?.timer);
-    const close = (): void => {
-      closings.delete(peer);
-      metrics.moves.inc({ result: 'rejoined', reason });
-      peer.close(closeCodes.moved, `${reason}: the peer has to move`);
-    };
-    closings.set(peer, { at, isDrawn, timer: setTimeout(close, Math.max(0, at - Date.now())) });
+    forget(peer);
+    const draw = random() * config.moves.rejoinSpreadMs;
+    const waitMs = problem.lost ? draw : (problem.deadline ?? Infinity) - draw - Date.now();
+    if (waitMs === Infinity) return;
+    const timer = setTimeout(() => close(peer, problem), Math.max(0, waitMs));
+    closings.set(peer, { problem, timer });
   }
 
   return {
     consider(peer: LocalPeer, room: MediaRoom): void {
-      const problems = problemsOf(peer, room);
-      const [worst] = problems;
-      if (!worst) {
-        forget(peer);
-        return;
-      }
-      const now = Date.now();
-      const canMove = worst.lost || problems.every(({ direction }) => hasPlace(room, direction));
-      if (peer.stage !== 'joined') closeAt(peer, now, worst, true);
-      else if (canMove && closings.get(peer)?.isDrawn !== true)
-        closeAt(peer, now + random() * config.moves.rejoinSpreadMs, worst, true);
-      for (const problem of problems)
-        if (problem.deadline !== undefined) closeAt(peer, problem.deadline, problem, false);
+      const worst = worstOf(peer, room);
+      if (!worst) forget(peer);
+      else if (peer.stage === 'joined') plan(peer, worst);
+      else close(peer, worst);
     },
     forget,
   };
