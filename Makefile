@@ -97,6 +97,6 @@ clean: ## Remove what was made inside the tree, and the cluster; the cache outsi
 # COUNT                 ## Chaos: in place of rounds, each fault so often and alone
 # FAULTS                ## Chaos: which faults, as in FAULTS=drain,consumer-kill (all)
 # CLIENTS=rejoin        ## Chaos: pages that announce no extensions and only rejoin
-# MODE=cluster          ## Chaos: on the cluster of make cluster, in place of processes of this machine
+# ROOMS                 ## Chaos: how many live rooms, all but one of them without pages (1)
 # CONTROL               ## Chaos: seconds without faults first (30)
 # KUBE_SFU_CACHE        ## Where downloads and builds are kept (~/.cache/kube-sfu)

@@ -154,6 +154,16 @@ const rollOut: Fault = async ({ platform, random, begun }) => {
   await platform.steady();
 };
 
+/** Rolls every pool at once. */
+const rollAll: Fault = async ({ platform, random, begun }) => {
+  const pools = await platform.pools();
+  const cpu = `${10 + Math.floor(random() * 90)}m`;
+  begun({ target: 'all pools', at: Date.now(), hits: everything });
+  for (const { metadata } of pools)
+    await platform.patchPool(metadata.name, { resources: { requests: { cpu } } });
+  await platform.steady();
+};
+
 /** Takes one node from the larger pool, and gives it back. */
 const scale: Fault = async ({ platform, begun }) => {
   const pools = await platform.pools();
@@ -244,6 +254,7 @@ export const faults: Record<FaultKind, Fault> = {
   'node-pause-10s': pauseNode(10_000),
   drain,
   rollout: rollOut,
+  'roll-pools': rollAll,
   scale,
   'signaling-kill': killOne('signaling', 'SIGKILL'),
   'signaling-term': killOne('signaling', 'SIGTERM'),

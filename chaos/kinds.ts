@@ -8,6 +8,7 @@ export const faultKinds = [
   'node-pause-10s',
   'drain',
   'rollout',
+  'roll-pools',
   'scale',
   'signaling-kill',
   'signaling-term',

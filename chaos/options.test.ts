@@ -6,7 +6,7 @@ import { chaosOptions } from './options.ts';
 describe('the variables of a chaos run', () => {
   it('have the documented defaults', () => {
     expect(chaosOptions({ SEED: '' })).toEqual({
-      ...{ seed: 1, rounds: 20, count: undefined, mode: 'local', clients: 'sdk' },
+      ...{ seed: 1, rounds: 20, count: undefined, rooms: 1, clients: 'sdk' },
       ...{ kinds: [...faultKinds], controlMs: 30_000 },
     });
   });
@@ -20,7 +20,7 @@ describe('the variables of a chaos run', () => {
     [{ SEED: '-1' }, 'SEED'],
     [{ ROUNDS: 'many' }, 'ROUNDS'],
     [{ COUNT: '0' }, 'COUNT'],
-    [{ MODE: 'moon' }, 'MODE'],
+    [{ ROOMS: '0' }, 'ROOMS'],
     [{ CLIENTS: 'none' }, 'CLIENTS'],
     [{ FAULTS: 'drain,flood' }, 'FAULTS'],
     [{ FAULTS: ' , ' }, 'FAULTS'],

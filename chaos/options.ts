@@ -12,7 +12,7 @@ const chaosEnvironment = z.object({
   SEED: z.coerce.number().int().min(0).max(4_294_967_295).default(1),
   ROUNDS: positive.max(10_000).default(20),
   COUNT: positive.max(1000).optional(),
-  MODE: z.enum(['local', 'cluster']).default('local'),
+  ROOMS: positive.max(200).default(1),
   CLIENTS: z.enum(['sdk', 'rejoin']).default('sdk'),
   FAULTS: z
     .string()
@@ -29,7 +29,8 @@ export interface ChaosOptions {
   rounds: number;
   /** Instead of rounds: how often each kind strikes, always alone. */
   count: number | undefined;
-  mode: 'local' | 'cluster';
+  /** Live rooms: one with pages, and peers without a browser in the others. */
+  rooms: number;
   /** Whether the pages announce extensions, or rejoin whatever happens. */
   clients: 'sdk' | 'rejoin';
   kinds: FaultKind[];
@@ -44,7 +45,7 @@ export function chaosOptions(env: NodeJS.ProcessEnv): ChaosOptions {
     seed: parsed.SEED,
     rounds: parsed.ROUNDS,
     count: parsed.COUNT,
-    mode: parsed.MODE,
+    rooms: parsed.ROOMS,
     clients: parsed.CLIENTS,
     kinds: parsed.FAULTS,
     controlMs: parsed.CONTROL * 1000,

@@ -19,7 +19,8 @@ export interface EventRecord {
 export interface ChaosReport {
   seed: number;
   clients: 'sdk' | 'rejoin';
-  mode: 'local' | 'cluster';
+  /** Live rooms. */
+  rooms: number;
   startedAt: string;
   durationMs: number;
   /** Of time without faults. */
@@ -30,6 +31,8 @@ export interface ChaosReport {
   notRun: { kind: string; why: string }[];
   told: { succeeded: number; failed: number };
   reloads: number;
+  /** How often peers of the rooms without pages had to join again. */
+  rejoins: number;
   holdings: { before: Holdings; after: Holdings | undefined };
   /** What was wrong besides the events. */
   problems: string[];
@@ -85,19 +88,19 @@ const describeHolding = ({ memoryMegabytes, handles, udpPorts }: Holding): strin
 
 /** As Markdown. */
 export function renderReport(report: ChaosReport): string {
-  const { seed, mode, events, durationMs, told, reloads, notRun, holdings } = report;
+  const { seed, rooms, events, durationMs, told, reloads, rejoins, notRun, holdings } = report;
   const minutes = (durationMs / 60_000).toFixed(1);
   const memory = (name: string): string => {
     const after = holdings.after?.processes.find((one) => one.name === name);
     return after ? describeHolding(after) : 'gone';
   };
   return [
-    `${events.length} events in ${minutes} minutes, seed ${seed}, ${mode} mode.`,
+    `${events.length} events in ${minutes} minutes, seed ${seed}, ${rooms} rooms.`,
     'Longest time without a new frame of each page around an event, in milliseconds:',
     '',
     gapTable(report),
     '',
-    `Requests of load peers that were told to have succeeded: ${told.succeeded}, failed: ${told.failed}. Pages loaded anew: ${reloads}.`,
+    `Requests of load peers that were told to have succeeded: ${told.succeeded}, failed: ${told.failed}. Pages loaded anew: ${reloads}. Peers of the other rooms that had to join again: ${rejoins}.`,
     '',
     ...list(
       'Before and after',

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { messageOf } from '../common/errors.ts';
+import { Cleanup } from '../testing/cleanup.ts';
 import { createRandom } from '../testing/random.ts';
+import { Crowd } from './crowd.ts';
 import { faults, missingFor, type Blow } from './faults.ts';
 import { percentilesOf, summarize, type StreamGap } from './gaps.ts';
 import { Meeting } from './meeting.ts';
@@ -38,18 +40,26 @@ const problem = async (work: () => Promise<unknown>): Promise<string[]> => {
   }
 };
 
+interface People {
+  meeting: Meeting;
+  truth: TruthRoom;
+  crowd: Crowd;
+}
+
 /** One run: rooms with pages and load peers, and faults one after the other. */
 class Run {
   readonly #options: RunOptions;
   readonly #meeting: Meeting;
   readonly #truth: TruthRoom;
+  readonly #crowd: Crowd;
   readonly events: EventRecord[] = [];
   readonly gaps: StreamGap[] = [];
 
-  constructor(options: RunOptions, meeting: Meeting, truth: TruthRoom) {
+  constructor(options: RunOptions, { meeting, truth, crowd }: People) {
     this.#options = options;
     this.#meeting = meeting;
     this.#truth = truth;
+    this.#crowd = crowd;
   }
 
   /** Watches the pages while nothing happens. */
@@ -79,6 +89,7 @@ class Run {
     const hits: Blow['hits'] = (page, watched) => blows.some((blow) => blow.hits(page, watched));
     await this.#recordGaps(kind, event, { from: first.at, to }, hits);
     problems.push(
+      ...(await problem(() => this.#crowd.hearsEachOther())),
       ...(await problem(() => this.#truth.check())),
       ...(await this.#meeting.wrongs(first.at)),
     );
@@ -135,7 +146,7 @@ async function readBaseline(meeting: Meeting, platform: Platform) {
 
 /** Runs the plan and reports; what goes wrong is in the report. */
 export async function runChaos(options: RunOptions): Promise<ChaosReport> {
-  const { platform, seed, clients, mode, say, count, rounds } = options;
+  const { platform, seed, clients, rooms: live, say, count, rounds } = options;
   const startedAt = Date.now();
   const kinds = options.kinds.filter((kind) => missingFor(kind, platform) === undefined);
   const notRun = options.kinds.flatMap((kind) => {
@@ -151,20 +162,26 @@ export async function runChaos(options: RunOptions): Promise<ChaosReport> {
     browserFlags: platform.browserFlags,
     tokenOf: platform.tokenOf.bind(platform),
   });
+  const closing = new Cleanup();
+  closing.add(() => meeting.close());
   try {
     const before = await readBaseline(meeting, platform);
     await meeting.restore();
     const reloads = meeting.reloads;
+    const crowd = new Crowd({ platform, rooms: live - 1, clients });
+    closing.add(() => crowd.close());
+    await crowd.open();
     const truth = new TruthRoom({ platform, room: rooms.truth, peers: loadPeers, random });
     truth.resume();
-    const run = new Run(options, meeting, truth);
+    const run = new Run(options, { meeting, truth, crowd });
     say('watching without faults');
     await run.control();
     for (const [i, round] of plan.entries()) await run.round(round, i);
     await truth.close();
+    await crowd.close();
     await meeting.leave();
     const report: ChaosReport = {
-      ...{ seed, clients, mode, events: run.events, gaps: run.gaps, notRun },
+      ...{ seed, clients, rooms: live, events: run.events, gaps: run.gaps, notRun },
       startedAt: new Date(startedAt).toISOString(),
       durationMs: Date.now() - startedAt,
       control: percentilesOf(
@@ -175,6 +192,7 @@ export async function runChaos(options: RunOptions): Promise<ChaosReport> {
         failed: truth.told.filter(({ failure }) => failure !== undefined).length,
       },
       reloads: meeting.reloads - reloads,
+      rejoins: crowd.rejoins,
       holdings: { before, after: undefined },
       problems: [],
     };
@@ -189,6 +207,6 @@ export async function runChaos(options: RunOptions): Promise<ChaosReport> {
     );
     return report;
   } finally {
-    await meeting.close();
+    await closing.run();
   }
 }

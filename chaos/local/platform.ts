@@ -39,8 +39,6 @@ const namespace = 'default';
 const machineCount = 8;
 /** Pause before what died is started again, in milliseconds: as a kubelet's first one. */
 const restartMs = 1000;
-/** How long a draining node may keep its peers, in seconds. */
-const drainSeconds = 30;
 const disks = { postgresMegabytes: 512, logMegabytes: 64 };
 
 export interface LocalPlatformOptions {
@@ -50,6 +48,8 @@ export interface LocalPlatformOptions {
   producers: number;
   consumers: number;
   replicas: number;
+  /** How long a draining node may keep its peers, in seconds. */
+  drainSeconds: number;
   /** The logs go to a small disk of their own. */
   smallLogDisk: boolean;
   say: (line: string) => void;
@@ -57,7 +57,7 @@ export interface LocalPlatformOptions {
 
 const secret = (): string => randomBytes(32).toString('hex');
 
-const pool = (name: string, spec: object): object => ({
+const pool = (name: string, drainSeconds: number, spec: object): object => ({
   ...{ apiVersion, kind: 'MediaWorker', metadata: { name, namespace } },
   spec: {
     ...{ workersPerNode: 1, drain: { timeoutSeconds: drainSeconds } },
@@ -332,13 +332,21 @@ export class LocalPlatform implements Platform {
   }
 
   async #applyPools(): Promise<void> {
-    const { producers, consumers } = this.#options;
+    const { producers, consumers, drainSeconds } = this.#options;
     const network = (start: number) => ({
       network: { mode: 'PodIP', portRange: { start, end: start + 99 } },
     });
     const items = [
-      pool('producers', { role: 'Producer', replicas: producers, ...network(20_000) }),
-      pool('consumers', { role: 'Consumer', replicas: consumers, ...network(20_100) }),
+      pool('producers', drainSeconds, {
+        role: 'Producer',
+        replicas: producers,
+        ...network(20_000),
+      }),
+      pool('consumers', drainSeconds, {
+        role: 'Consumer',
+        replicas: consumers,
+        ...network(20_100),
+      }),
     ];
     for (const body of items)
       await this.#controlPlane.client.call({
