@@ -67,7 +67,7 @@ describe('a room whose node ends', () => {
 
   it('keeps its node while that stalls for less than its time', async () => {
     const from = await start({
-      ...{ ...quickConfig.nodes, deadAfterMs: 3000, replaceAfterMs: 3000 },
+      ...{ ...quickConfig.nodes, deadAfterMs: 3000, replaceAfterMs: 4000 },
     });
     const node = world.pods.node(from.podName);
     const before = placements();
@@ -120,7 +120,7 @@ describe('a node that was given up and comes back', () => {
   });
 
   it('is replaced when it stays silent', async () => {
-    const from = await start({ ...quickConfig.nodes, replaceAfterMs: 1500 });
+    const from = await start({ ...quickConfig.nodes, replaceAfterMs: 3500 });
     const { uid } = world.pods
       .list()
       .find(({ metadata }) => metadata.name === from.podName)!.metadata;

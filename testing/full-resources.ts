@@ -31,7 +31,7 @@ export const fullWorker = {
       portRange: { start: 20000, end: 20099 },
       announcedAddress: 'media.example.com',
     },
-    drain: { timeoutSeconds: 60 },
+    drain: { timeoutSeconds: 60, maxConcurrentRooms: 5 },
     rooms: { createOnJoin: true },
   },
 };

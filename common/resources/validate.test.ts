@@ -379,7 +379,7 @@ describe('validateResource', () => {
       workersPerNode: 1,
       capacity: { consumersPerWorker: 500, producersPerWorker: 250, routersPerWorker: 100 },
       network: { mode: 'HostPort', portRange: { start: 20000, end: 29999 } },
-      drain: { timeoutSeconds: 300 },
+      drain: { timeoutSeconds: 300, maxConcurrentRooms: 10 },
       rooms: { createOnJoin: false },
       resources: {},
       podTemplate: { metadata: {}, spec: {} },

@@ -22,6 +22,8 @@ class Machine {
   polls = 0;
   /** How long an answer takes. */
   delayMs = 0;
+  /** For how long the process that asks stands still from then on. */
+  stallMs = 0;
   node: FakeNode;
   endLine: (() => void) | undefined;
   pod: Pod;
@@ -98,8 +100,9 @@ async function ask(url: string, timeoutMs: number) {
     new Promise((resolve) => void clock.schedule(ms, resolve));
   if (machine.mode === 'Refuses') throw refusal('ECONNREFUSED');
   if (machine.mode === 'Breaks') throw refusal('ECONNRESET');
-  const isLate = machine.mode === 'Silent' || machine.delayMs > timeoutMs;
-  await wait(isLate ? timeoutMs : machine.delayMs);
+  const isLate =
+    machine.mode === 'Silent' || Math.max(machine.delayMs, machine.stallMs) > timeoutMs;
+  await wait(machine.stallMs + (isLate ? timeoutMs : machine.delayMs));
   // What was stopped and goes on answers what it was asked meanwhile, if that still waits.
   if (isLate) throw new ApiError('timed_out', 'no answer in time');
   return machine.node.status();
@@ -245,6 +248,13 @@ describe('a node that goes silent', () => {
       await clock.advance(5000);
       expect(seen).not.toContain('Dead');
     }
+  });
+
+  it('keeps its rooms while it is the operator that stands still', async () => {
+    await clock.advance(5000);
+    for (const one of machines.values()) one.stallMs = 4000;
+    await clock.advance(60_000);
+    expect(['a', 'b', 'c'].map(stateOf)).toEqual(['Ready', 'Ready', 'Ready']);
   });
 
   it('keeps its rooms while every answer takes long', async () => {

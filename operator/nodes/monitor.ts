@@ -283,6 +283,9 @@ export class NodeMonitor {
     const node = this.#nodes.get(key);
     if (!node || node.pod.metadata.uid !== pod.metadata.uid || !mayRun(node.pod)) return undefined;
     if (isOutdated(node, askedAt, miss)) return undefined;
+    // Time-outs that come late tell that it was this process that stood still: answers may lie unread.
+    const isLate = now - askedAt > config.timeoutMs + config.silentIntervalMs;
+    if (miss === 'Silent' && isLate) return undefined;
     if (answer) {
       this.#put(key, observeAnswer(node, answer, { askedAt, now }));
       this.#holdLine(key);
