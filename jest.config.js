@@ -21,7 +21,7 @@ const swc = (tsx) => [
 export default {
   testEnvironment: 'node',
   testMatch: ['**/*.test.ts', '**/*.test.tsx'],
-  modulePathIgnorePatterns: ['<rootDir>/web/dist/', '<rootDir>/.run/'],
+  modulePathIgnorePatterns: ['<rootDir>/web/dist/', '<rootDir>/client/dist/', '<rootDir>/.run/'],
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
   // Types are checked by tsc apart.
   transform: { '\\.ts$': swc(false), '\\.tsx$': swc(true) },

@@ -18,7 +18,7 @@ async function sourcesHash(): Promise<string> {
     [
       'web/{src,public}/**/*.*',
       'web/*.*',
-      'client/src/**/*.ts',
+      'client/{src/**/*,without-unused}.ts',
       'common/wire/*.ts',
       'package-lock.json',
     ],

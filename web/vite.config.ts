@@ -1,6 +1,8 @@
 import preact from '@preact/preset-vite';
 import { defineConfig, type Plugin } from 'vite';
 
+import { withoutUnused } from '../client/without-unused.ts';
+
 /** In development Vite serves the page, so it answers for the page server's one dynamic file too. */
 const developmentConfig = (): Plugin => ({
   name: 'page-config',
@@ -11,15 +13,6 @@ const developmentConfig = (): Plugin => ({
       response.end(JSON.stringify({ signalingPort, signalingPorts: [signalingPort] }));
     });
   },
-});
-
-/** Parts of mediasoup-client that a browser page never runs: its test doubles and what is for React Native. */
-const unusedInBrowsers =
-  /mediasoup-client\/lib\/(?:test\/fakeParameters|handlers\/(?:FakeHandler|ReactNative106))\.js$/;
-
-const withoutUnused = (): Plugin => ({
-  name: 'without-unused',
-  load: (id) => (unusedInBrowsers.test(id) ? 'module.exports = {};' : undefined),
 });
 
 export default defineConfig({

@@ -16,7 +16,7 @@ const MOST_WAITING = 100;
 
 type Message = string | ArrayBuffer | Blob | ArrayBufferView<ArrayBuffer>;
 
-/** @internal */
+/** What a data channel needs of its room. */
 export interface DataChannelContext {
   changed: () => void;
   closed: () => void;

@@ -34,7 +34,7 @@ export interface ConnectOptions {
   handlerFactory?: types.HandlerFactory;
 }
 
-/** @internal The options, checked and with their defaults. */
+/** The options, checked and with their defaults. */
 export interface ResolvedOptions {
   connectOptions: ConnectOptions;
   device: DeviceInfo;
@@ -86,7 +86,8 @@ function baseUrl(url: ConnectOptions['url'], attempt: number): string {
 }
 
 /**
- * @internal
+ * Checks the options.
+ *
  * @throws TypeError naming an option that is not as it should be
  */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {

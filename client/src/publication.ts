@@ -37,7 +37,7 @@ export interface PublicationState {
   interrupted: boolean;
 }
 
-/** @internal What a publication needs of its room. */
+/** What a publication needs of its room. */
 export interface PublicationContext {
   changed: () => void;
   /** Its track, pause or end is to be brought to the server. */

@@ -102,10 +102,10 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Calls `listener` after each change of {@link Room.state}. Returns how to unsubscribe. */
-  subscribe(listener: () => void): () => void {
+  readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
-  }
+  };
 
   subscription(id: string): Subscription | undefined {
     return this.subscriptions.find((one) => one.id === id);

@@ -53,7 +53,7 @@ export interface SubscriptionState {
   score: number | undefined;
 }
 
-/** @internal What a subscription needs of its room. */
+/** What a subscription needs of its room. */
 export interface SubscriptionContext {
   signaling: Signaling;
   timing: Timing;

@@ -4,13 +4,13 @@ export type CaptureSource = 'audio' | 'video' | 'screensharing';
 export const isCaptureSource = (value: string): value is CaptureSource => value in device;
 
 /** The camera's size that the three simulcast layers are made for. A smaller camera gives fewer layers. */
-export const defaultCamera: MediaTrackConstraints = {
+const defaultCamera: MediaTrackConstraints = {
   width: { ideal: 1280 },
   height: { ideal: 720 },
   frameRate: { ideal: 30, max: 30 },
 };
 
-export const defaultMicrophone: MediaTrackConstraints = {
+const defaultMicrophone: MediaTrackConstraints = {
   echoCancellation: true,
   noiseSuppression: true,
   autoGainControl: true,
