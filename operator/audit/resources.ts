@@ -2,6 +2,7 @@ import type { KubernetesClient } from '../../common/kubernetes/client.ts';
 import { collectionPath, resourceTypes } from '../../common/kubernetes/paths.ts';
 import type { KubernetesObject, MediaRoom, MediaWorker } from '../../common/resources/types.ts';
 import { podUrl, type Cluster, type Pod } from '../cluster.ts';
+import { trimPod } from '../kubernetes/trim.ts';
 import { mayRun } from '../nodes/observe.ts';
 import { managedSelector, poolOf } from '../workers/labels.ts';
 import { blockOf, type PortBlock } from '../workers/ports.ts';
@@ -42,7 +43,11 @@ export async function readResources(
     list<MediaWorker>('mediaworkers'),
     list<Pod>('pods', { labelSelector: managedSelector }),
   ]);
-  return { rooms: rooms.map(roomView), pools: pools.map(nameOf), pods: pods.map(podView) };
+  return {
+    rooms: rooms.map(roomView),
+    pools: pools.map(nameOf),
+    pods: pods.map(trimPod).map(podView),
+  };
 }
 
 const blockOfText = (ports = ''): PortBlock | undefined => {
