@@ -187,6 +187,11 @@ export class RoomWorld {
     this.#pods.update({ ...this.#pods.require({ namespace, name: podName }), status }, 'status');
   }
 
+  annotatePod(podName: string, annotations: Record<string, string>): void {
+    const pod = this.#pods.require({ namespace, name: podName });
+    this.#pods.update({ ...pod, metadata: { ...pod.metadata, annotations } });
+  }
+
   node(podName: string): FakeNode {
     const node = this.nodes.get(podName);
     if (!node) throw new Error(`no node in pod ${podName}`);

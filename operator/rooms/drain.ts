@@ -40,10 +40,12 @@ function latestEnd(context: RoomContext, placement: Placement): number {
   const { namespace } = room.metadata;
   const pod = deps.monitor.get({ namespace, name: placement.podName })?.pod;
   const timeoutMs = timeoutOf(poolOf(context, placement));
+  const now = deps.clock.now();
   const begun = (pod && drainingSince(pod)) ?? Infinity;
   const deleted = Date.parse(pod?.metadata.deletionTimestamp ?? '');
-  const ends = [deps.clock.now() + timeoutMs, begun + timeoutMs];
-  return Math.min(...ends, Number.isNaN(deleted) ? Infinity : deleted);
+  const ends = [now + timeoutMs, begun + timeoutMs, Number.isNaN(deleted) ? Infinity : deleted];
+  // Whoever hears of it only now has the moment that follows each deadline.
+  return Math.max(now, Math.min(...ends));
 }
 
 /**
