@@ -69,7 +69,8 @@ const setUp = async (change: Record<string, unknown> = {}): Promise<void> => {
   ];
   placed = await platform.room('room', [a, b, c]);
   platform.putRoom('room', [placed[0]!]);
-  replica = await platform.replica({ moves: { ...moves, ...change } });
+  const replicas = { heartbeatMs: 100, deadAfterMs: 1000, reapIntervalMs: 100 };
+  replica = await platform.replica({ replicas, moves: { ...moves, ...change } });
 };
 const [RA, RB, RC] = ['room-0', 'room-1', 'room-2'];
 
@@ -258,6 +259,8 @@ describe('a peer whose node drains', () => {
 });
 
 describe('peers without a transport on a side', () => {
+  afterEach(() => platform.close());
+
   it('are bound anew without their clients', async () => {
     await setUp();
     const watcher = await platform.connect(replica, {
@@ -269,11 +272,12 @@ describe('peers without a transport on a side', () => {
     await until(() => b.callsOf('rebind').length > 0);
     expect(ordersOf(watcher)).toEqual([]);
     await movesCounted('moved', 'NodeDraining');
-    await platform.close();
   });
 });
 
 describe('many peers whose node drains', () => {
+  afterEach(() => platform.close());
+
   it('move a few at a time, and are asked again if they do nothing', async () => {
     await setUp({ concurrency: 2, clientTimeoutMs: 700 });
     const peers = await Promise.all(
@@ -298,7 +302,6 @@ describe('many peers whose node drains', () => {
       ordersOf(client).map((each) => each['transportId']),
     );
     expect(orders.length).toBeGreaterThan(new Set(orders).size);
-    await platform.close();
   });
 });
 
@@ -420,7 +423,7 @@ describe('a peer that loses a node', () => {
 
   it('replaces a transport that a node has lost, where it is', async () => {
     const { client, consumer } = await placeApart();
-    const [{ id }] = (await platform.peerRows()) as [{ id: string }];
+    const { id } = (await platform.peerRows())[0]!;
     const lost = (transportId: string) =>
       platform.others.postMessages(replica.internalUrl, {
         batchId: randomUUID(),
@@ -492,9 +495,10 @@ describe('clients that only rejoin', () => {
 });
 
 describe('broadcasters whose node is gone', () => {
+  afterEach(() => platform.close());
+
   it('leave, since they have no socket that could tell them', async () => {
     await setUp();
-    await platform.replica({ replicas: { heartbeatMs: 50, deadAfterMs: 300, reapIntervalMs: 50 } });
     const bob = await platform.joined(replica, 'room', 'bob');
     await platform.sql(
       `INSERT INTO media_peer (id, room_id, peer_id, kind, replica_id, producer_router_id, consumer_router_id,
@@ -506,6 +510,5 @@ describe('broadcasters whose node is gone', () => {
     await until(() => bob.notificationsOf('peerClosed').length > 0);
     expect(bob.notificationsOf('peerClosed')).toEqual([{ peerId: 'camera' }]);
     expect(await bindings('camera')).toBeUndefined();
-    await platform.close();
   });
 });

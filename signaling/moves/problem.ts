@@ -31,8 +31,8 @@ export function problemOf(at: RouterLocation, room: MediaRoom): Problem | undefi
 export interface SidePicture {
   /** The router that it is bound to; undefined: it is gone. */
   bound: RouterLocation | undefined;
-  /** The transport that its client has, and the router that it is on; undefined before there is one. */
-  transport: { router: RouterLocation; lost: boolean } | undefined;
+  /** The transport that its client has, with the router that it is on, if that is there; undefined: it has none. */
+  transport: { router: RouterLocation | undefined; lost: boolean } | undefined;
 }
 
 /** Whether the binding has to change. */
@@ -46,12 +46,12 @@ export const bindingProblem = ({ bound }: SidePicture, room: MediaRoom): Problem
 export function moveOf(side: SidePicture, room: MediaRoom): Problem | undefined {
   const { bound, transport } = side;
   if (!transport) return bindingProblem(side, room);
-  const problem = problemOf(transport.router, room);
+  const problem = transport.router ? problemOf(transport.router, room) : lostNode;
   if (problem) return problem;
   if (transport.lost) return lostTransport;
   const isWhereBound =
-    bound?.routerId === transport.router.routerId &&
-    bound.instanceId === transport.router.instanceId;
+    bound?.routerId === transport.router?.routerId &&
+    bound?.instanceId === transport.router?.instanceId;
   if (!isWhereBound) return { reason: 'RouterDraining', lost: false, deadline: undefined };
   return undefined;
 }

@@ -31,7 +31,8 @@ export interface SidesOwner {
 
 interface KnownTransport {
   direction: Direction;
-  router: RouterLocation;
+  /** Undefined: it went with its router before this connection began. */
+  router: RouterLocation | undefined;
 }
 
 /** What is known of a peer when its connection begins. */
@@ -93,7 +94,7 @@ export class PeerSides {
   /** Every node that may hold something of the peer. */
   get nodeUrls(): string[] {
     const bound = directions.flatMap((direction) => this.#sides[direction].bound ?? []);
-    const used = [...this.#transports.values()].map(({ router }) => router);
+    const used = [...this.#transports.values()].flatMap(({ router }) => router ?? []);
     return [...new Set([...bound, ...used].map(({ url }) => url))];
   }
 
@@ -138,7 +139,7 @@ export class PeerSides {
       if (newest !== undefined) side.made.set(has, newest);
       if (this.#transports.has(has)) continue;
       side.lost.add(has);
-      if (side.bound) this.#transports.set(has, { direction, router: side.bound });
+      this.#transports.set(has, { direction, router: side.bound });
     }
   }
 
@@ -197,7 +198,7 @@ export class PeerSides {
   async closeTransport(transportId: string): Promise<void> {
     const known = this.#transports.get(transportId);
     try {
-      await this.#ask(known?.router.url ?? this.#producerUrl(), 'closeTransport', { transportId });
+      await this.#ask(known?.router?.url ?? this.#producerUrl(), 'closeTransport', { transportId });
     } catch (error) {
       const gone =
         isApiError(error, ...nothingThere) ||
@@ -293,7 +294,7 @@ export class PeerSides {
   /** Whether the operator says that the node of a transport is gone. */
   #isLost(transport: KnownTransport | undefined): boolean {
     const room = this.#deps.placements.room(this.#owner.roomName);
-    if (!room || !transport) return true;
+    if (!room || !transport?.router) return true;
     return bindingProblem({ bound: transport.router, transport: undefined }, room)?.lost === true;
   }
 
@@ -306,14 +307,15 @@ export class PeerSides {
   #urlFor(data: object): string {
     const { transportId } = data as { transportId?: string };
     const known = transportId === undefined ? undefined : this.#transports.get(transportId);
-    return known?.direction === 'producer' ? known.router.url : this.#producerUrl();
+    const own = known?.direction === 'producer' ? known.router?.url : undefined;
+    return own ?? this.#producerUrl();
   }
 
   #formerProducerUrls(): string[] {
     const present = this.#sides.producer.bound?.url;
     const urls = [...this.#transports.values()]
       .filter(({ direction }) => direction === 'producer')
-      .map(({ router }) => router.url);
+      .flatMap(({ router }) => router?.url ?? []);
     return [...new Set(urls)].filter((url) => url !== present);
   }
 

@@ -4,7 +4,7 @@ import type { BindingCount } from '../../common/db/repositories/peers.ts';
 import type { MediaRoom, Placement } from '../../common/resources/types.ts';
 import { roomNameOf } from '../placement/room-name.ts';
 import { mapLimit } from '../map-limit.ts';
-import { chooseRouters } from './choose.ts';
+import { chooseAnew, chooseRouters } from './choose.ts';
 
 const place = (
   routerId: string,
@@ -23,8 +23,8 @@ const place = (
 const room = (...placements: Placement[]): MediaRoom =>
   ({ metadata: { name: 'r' }, status: { placements } }) as unknown as MediaRoom;
 const bound = (
-  producerRouterId: string,
-  consumerRouterId: string,
+  producerRouterId: string | null,
+  consumerRouterId: string | null,
   peers: number,
 ): BindingCount => ({
   producerRouterId,
@@ -85,6 +85,16 @@ describe('chooseRouters', () => {
       'b1',
       'c1',
     ],
+    [
+      'prefers those that stay to one that is about to drain',
+      room({ ...p1, drainDeadline: '2026-01-01T00:00:00Z' }, p2, {
+        ...c1,
+        drainDeadline: '2026-01-01T00:00:00Z',
+      }),
+      [bound('p2', 'c1', 5)],
+      'p2',
+      'c1',
+    ],
     ['takes none that drains', room(place('p1', 'Producer', 'Draining'), p2, c1), [], 'p2', 'c1'],
     [
       'takes none that is pending',
@@ -104,6 +114,29 @@ describe('chooseRouters', () => {
     ['nothing', room()],
   ])('refuses a room with %s', (_name, given) => {
     expect(() => chooseRouters(given, [])).toThrow('no router');
+  });
+});
+
+describe('chooseAnew', () => {
+  it.each([
+    ['one side, by its own load', room(p1, p2, c1, c2), ['consumer'], [bound('p1', 'c1', 1)], 'c2'],
+    ['the router of the other side where loads are equal', room(b1, b2), ['consumer'], [], 'b2'],
+  ] as [string, MediaRoom, ('producer' | 'consumer')[], BindingCount[], string][])(
+    'chooses %s',
+    (...[, given, sides, counts, consumer]) => {
+      const chosen = chooseAnew(given, counts, sides, 'b2');
+      expect(chosen.producer).toBeUndefined();
+      expect(chosen.consumer?.routerId).toBe(consumer);
+    },
+  );
+
+  it('chooses both sides on one router where it can', () => {
+    const chosen = chooseAnew(room(b1, b2), [bound('b1', null, 1)], ['producer', 'consumer'], 'b1');
+    expect([chosen.producer?.routerId, chosen.consumer?.routerId]).toEqual(['b2', 'b2']);
+  });
+
+  it('refuses where a side has no router', () => {
+    expect(() => chooseAnew(room(p1), [], ['consumer'], 'p1')).toThrow('no router');
   });
 });
 

@@ -17,13 +17,22 @@ export interface PlacementsDeps {
 const servesProducers = ({ role }: Placement): boolean => role !== 'Consumer';
 const servesConsumers = ({ role }: Placement): boolean => role !== 'Producer';
 
+/** One that is about to drain, and has nowhere to go yet, takes peers where there is no other. */
+function preferLasting(placements: Placement[]): Placement[] {
+  const lasting = placements.filter(({ drainDeadline }) => drainDeadline === undefined);
+  return lasting.length > 0 ? lasting : placements;
+}
+
 /** The room's routers that take peers now, by side. */
 export function readyPlacements(room: MediaRoom): {
   producers: Placement[];
   consumers: Placement[];
 } {
   const ready = (room.status?.placements ?? []).filter(({ state }) => state === 'Ready');
-  return { producers: ready.filter(servesProducers), consumers: ready.filter(servesConsumers) };
+  return {
+    producers: preferLasting(ready.filter(servesProducers)),
+    consumers: preferLasting(ready.filter(servesConsumers)),
+  };
 }
 
 /** Whether a router of the room takes this side of a peer now. */
