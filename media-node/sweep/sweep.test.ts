@@ -77,6 +77,49 @@ describe('the sweep', () => {
     await watcher.leave();
   });
 
+  it('loses what went with the node’s row, tells its peers, and records the rest again', async () => {
+    const room = await platform.room(producer, consumer);
+    const [speaker, watcher] = [await room.join(), await room.join()];
+    const producerId = await speaker.publish('audio');
+    await until('the consumer', () => watcher.told('newConsumer').length === 1);
+    await platform.sql('DELETE FROM media_worker WHERE instance_id = $1', [producer.instanceId]);
+    await until('consumerClosed', () => watcher.told('consumerClosed').length > 0);
+    expect(watcher.told('consumerClosed')[0]).toMatchObject({ reason: 'ProducerLost' });
+    await until('its replica to be told', () => platform.replica.lostPeers.includes(speaker.id));
+    const losses = platform.replica.losses.filter(({ mediaPeerId }) => mediaPeerId === speaker.id);
+    expect(losses).toEqual([
+      {
+        mediaPeerId: speaker.id,
+        reason: 'transport_unknown',
+        transportId: speaker.sendingId,
+        direction: 'producer',
+      },
+    ]);
+    expect(speaker.told('producerClosed')).toEqual([{ producerId }]);
+    expect(consumer.ctx.registry.transports.has(speaker.receivingId)).toBe(true);
+
+    await speaker.rebind('producer', room.producer);
+    speaker.sendingId = (
+      await speaker.call('createWebRtcTransport', { direction: 'producer' })
+    ).transportId;
+    await speaker.publish('audio');
+    await until('the consumer', () => watcher.told('newConsumer').length === 2);
+    expect(await platform.count('media_pipe_transport')).toBe(2);
+    await speaker.leave();
+    await watcher.leave();
+  });
+
+  it('closes a producer that has no row, and tells its peer', async () => {
+    const room = await platform.room(producer, consumer);
+    const speaker = await room.join();
+    const producerId = await speaker.publish('audio');
+    await platform.sql('DELETE FROM media_producer WHERE id = $1', [producerId]);
+    await until('producerClosed', () => speaker.told('producerClosed').length > 0);
+    expect(speaker.told('producerClosed')).toEqual([{ producerId }]);
+    expect(producer.ctx.registry.producers.has(producerId)).toBe(false);
+    await speaker.leave();
+  });
+
   it('registers again when the node’s row was deleted', async () => {
     const room = await platform.room(producer, consumer);
     await platform.sql('DELETE FROM media_worker WHERE instance_id = $1', [producer.instanceId]);

@@ -8,10 +8,12 @@ import { tell, type NodeContext } from '../context.ts';
 import type { ConsumeFlow } from '../flow/consume.ts';
 import { closePeer } from '../flow/sessions.ts';
 import type {
+  DataSource,
   LiveConsumer,
   LiveDataConsumer,
   LiveProducer,
   LiveTransport,
+  Source,
 } from '../mediasoup/objects.ts';
 import { tellProducerClosed } from '../mediasoup/producers.ts';
 import type { Routers } from '../mediasoup/routers.ts';
@@ -182,11 +184,14 @@ export class Sweep {
     const unrecorded = <T extends { id: string }>(objects: T[]): T[] =>
       objects.filter(({ id }) => !recorded.has(id));
 
+    // What has closed meanwhile needs no row.
     for (const live of unrecorded(routers))
-      await this.#parts.routers.save(live, live.generation).catch(ignoreConflict);
-    for (const pipe of unrecorded(pipes)) await pipe.save().catch(ignoreNoRouter);
+      if (!live.router.closed)
+        await this.#parts.routers.save(live, live.generation).catch(ignoreConflict);
+    for (const pipe of unrecorded(pipes))
+      if (!pipe.transport.closed) await pipe.save().catch(ignoreNoRouter);
     this.#loseUnrecorded(unrecorded(transports), unrecorded(producers));
-    for (const { source } of unrecorded(dataProducers)) source.producer.close();
+    for (const { source } of unrecorded(dataProducers)) closeLost(source);
     this.#loseConsumers(unrecorded(consumers), unrecorded(dataConsumers));
   }
 
@@ -209,7 +214,7 @@ export class Sweep {
     for (const live of transports) loseTransport(this.#ctx, live, 'transport_unknown');
     const left = producers.filter(({ source }) => !source.producer.closed);
     for (const live of left) {
-      live.source.producer.close();
+      closeLost(live.source);
       tellProducerClosed(this.#ctx, live);
     }
     this.#count('transports', transports.length);
@@ -287,6 +292,12 @@ export class Sweep {
   #count(what: string, count: number): void {
     if (count > 0) this.#ctx.metrics.swept.inc({ what }, count);
   }
+}
+
+/** Not by its peer. */
+function closeLost(source: Source | DataSource): void {
+  source.closeReason = 'ProducerLost';
+  source.producer.close();
 }
 
 const idsOf = (objects: { id: string }[]): string[] => objects.map(({ id }) => id);

@@ -299,6 +299,67 @@ describe('the media repository', () => {
     expect(await repository.producersOfRoom('another', watcher)).toEqual([]);
   });
 
+  it('leaves a peer that loses its router unbound on that side, in its room', async () => {
+    await saveRouter('other', 'room');
+    const mediaPeerId = await addPeer('a', { producer_router_id: 'other' });
+    const bound = { mediaPeerId, replicaUrl: 'http://127.0.0.1:2' };
+    const wantProducer = { ...bound, routerId: 'other', direction: 'producer' };
+    const wantConsumer = { ...bound, routerId: 'router', direction: 'consumer' };
+    expect(await repository.peersOfRouters(['other', 'router'])).toEqual([
+      wantProducer,
+      wantConsumer,
+    ]);
+    expect(await repository.peersOfRouters(['router'])).toEqual([wantConsumer]);
+
+    await repository.deleteRouters(instanceId, ['other']);
+    const half = await repository.findPeer(mediaPeerId);
+    expect(half).toMatchObject({ mediaPeerId, consumerRouter: { routerId: 'router' } });
+    expect(half).not.toHaveProperty('producerRouter');
+    await repository.deleteRouters(instanceId, ['router']);
+    const neither = await repository.findPeer(mediaPeerId);
+    expect(neither).toMatchObject({ mediaPeerId });
+    expect(neither).not.toHaveProperty('consumerRouter');
+    expect(await repository.existingPeers([mediaPeerId, randomUUID()])).toEqual(
+      new Map([[mediaPeerId, { producer: null, consumer: null }]]),
+    );
+    expect(await knex('media_room').pluck('id')).toEqual(['room']);
+  });
+
+  it('knows where a peer’s transports and consumers are, and which transport is the newest', async () => {
+    const [speaker, watcher] = [await addPeer('speaker'), await addPeer('watcher')];
+    const producerId = await addProducer(speaker);
+    const node = { instanceId, url: 'http://127.0.0.1:1' };
+    const [older, newer] = [
+      await addTransport(watcher, 'consumer'),
+      await addTransport(watcher, 'consumer'),
+    ];
+    const direction = 'consumer';
+    expect(await repository.transportsOfPeer(watcher)).toEqual([
+      { transportId: older, direction, node },
+      { transportId: newer, direction, node },
+    ]);
+    expect(await repository.supersededOf([older, newer])).toEqual([older]);
+    const consumerId = randomUUID();
+    await repository.insertConsumers('media', [{ consumerId, producerId, transportId: older }]);
+    expect(await repository.nodesOfConsumers([consumerId, randomUUID()])).toEqual(
+      new Map([[consumerId, node]]),
+    );
+    expect(await repository.peersOfProducers([producerId, randomUUID()])).toEqual(
+      new Map([[producerId, speaker]]),
+    );
+    expect(await repository.producersOfPeer(speaker)).toMatchObject([{ producerId, owner: node }]);
+    expect(
+      await repository.recordedOf(
+        new Map([
+          ['media_router', ['router', 'gone']],
+          ['media_producer', [producerId, randomUUID()]],
+        ]),
+      ),
+    ).toEqual(new Set(['router', producerId]));
+    await repository.renewTransport(older);
+    expect(await repository.supersededOf([older, newer])).toEqual([newer]);
+  });
+
   it('removes a room with its last router', async () => {
     await saveRouter('other', 'room');
     await repository.deleteRouters(instanceId, ['router']);
