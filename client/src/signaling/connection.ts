@@ -29,7 +29,7 @@ export interface ConnectionOptions {
   handlers: ConnectionHandlers;
 }
 
-export interface ConnectionHandlers {
+interface ConnectionHandlers {
   /**
    * A new session: join the room by this channel. Resolves with what follows once requests are taken. A rejection that is
    * retryable connects again, another ends it all.

@@ -33,7 +33,7 @@ export interface Layers {
 /** Why a transport has to move. The last two: it does not work any more. */
 export type MoveReason = 'NodeDraining' | 'RouterDraining' | 'NodeLost' | 'TransportLost';
 
-export interface TransportInfo extends Pick<
+interface TransportInfo extends Pick<
   types.TransportOptions,
   'iceParameters' | 'iceCandidates' | 'dtlsParameters'
 > {
@@ -125,7 +125,7 @@ export interface ClientRequests {
 }
 
 /** What the client tells without waiting for an answer. */
-export interface ClientNotifications {
+interface ClientNotifications {
   closeProducer: { producerId: string };
   pauseProducer: { producerId: string };
   resumeProducer: { producerId: string };
