@@ -658,7 +658,7 @@ describe('the limits of a session', () => {
     const node = await platform.node('Both');
     await platform.room('room', [node]);
     const replica = await platform.replica({
-      websocket: { joinTimeoutMs: 300, pingIntervalMs: 100 },
+      websocket: { joinTimeoutMs: 1500, pingIntervalMs: 200 },
     });
     const idle = await platform.connect(replica, { roomId: 'room', peerId: 'idle' });
     const joined = await platform.joined(replica, 'room', 'joined');

@@ -178,7 +178,7 @@ describe('a peer whose node drains', () => {
 
   it('is closed at the deadline if it has not moved, and its session ends', async () => {
     const { client, token } = ann;
-    platform.putRoom('room', [draining(placed[0]!, inMs(400)), placed[1]!]);
+    platform.putRoom('room', [draining(placed[0]!, inMs(1500)), placed[1]!]);
     await told(client, 2);
     await until(() => client.closed);
     expect(client.closeCode).toBe(4001);
@@ -279,7 +279,7 @@ describe('many peers whose node drains', () => {
   afterEach(() => platform.close());
 
   it('move a few at a time, and are asked again if they do nothing', async () => {
-    await setUp({ concurrency: 2, clientTimeoutMs: 700 });
+    await setUp({ concurrency: 2, clientTimeoutMs: 2000 });
     const peers = await Promise.all(
       ['p', 'q', 'r'].map((peerId) => platform.sdk(replica, 'room', peerId)),
     );
@@ -308,7 +308,7 @@ describe('many peers whose node drains', () => {
 describe('a peer that loses a node', () => {
   afterEach(() => platform.close());
   const placeApart = async (): Promise<SdkClient> => {
-    await setUp({ suspicionMs: 300, lostTimeoutMs: 2500 });
+    await setUp({ suspicionMs: 1000, lostTimeoutMs: 2500 });
     const apart: Placement[] = [
       { ...placed[0]!, role: 'Producer' },
       { ...placed[1]!, role: 'Consumer' },

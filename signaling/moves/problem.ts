@@ -11,7 +11,7 @@ export interface Problem {
   deadline: number | undefined;
 }
 
-export const lostNode: Problem = { reason: 'NodeLost', lost: true, deadline: undefined };
+const lostNode: Problem = { reason: 'NodeLost', lost: true, deadline: undefined };
 const lostTransport: Problem = { reason: 'TransportLost', lost: true, deadline: undefined };
 
 const deadlineOf = ({
@@ -20,7 +20,7 @@ const deadlineOf = ({
   drainDeadline === undefined ? undefined : Date.parse(drainDeadline);
 
 /** What is wrong with a router that a peer is on, by what the operator says of the room. */
-export function problemOf(at: RouterLocation, room: MediaRoom): Problem | undefined {
+function problemOf(at: RouterLocation, room: MediaRoom): Problem | undefined {
   const now = room.status?.placements?.find(({ routerId }) => routerId === at.routerId);
   if (!now || now.instanceId !== at.instanceId || now.generation > at.generation) return lostNode;
   if (now.state !== 'Draining') return undefined;

@@ -2,7 +2,7 @@
  * What a client can do beyond the protocol of the public app, as it says in the URL. *move*: it replaces a transport when
  * it is asked to. *resume*: it continues its session on another socket.
  */
-export const extensionNames = ['move', 'resume'] as const;
+const extensionNames = ['move', 'resume'] as const;
 export type Extension = (typeof extensionNames)[number];
 export type Extensions = ReadonlySet<Extension>;
 
