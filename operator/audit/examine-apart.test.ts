@@ -1,12 +1,15 @@
-import { describe, expect, it } from '@jest/globals';
-
 import { createServer } from 'node:net';
+
+import { describe, expect, it, jest } from '@jest/globals';
 
 import { databaseConfig } from '../../common/service/config.ts';
 import { createTestDatabase } from '../../testing/database.ts';
 import { secret } from '../../testing/quick-config.ts';
 import { operatorConfig } from '../config.ts';
 import { examineApart, type ChildInput } from './examine-apart.ts';
+
+/** Each look starts a process, which takes seconds on a busy machine. */
+jest.setTimeout(60_000);
 
 const inputOf = (url: string, audit: { timeoutMs?: number } = {}): ChildInput => ({
   config: operatorConfig.parse({ serviceAuth: { secret }, kubernetes: {}, audit }),
