@@ -60,7 +60,7 @@ export const defaultTiming: Timing = {
   ice: { disconnectedMs: 3000, restarts: 3, restartMs: 6000 },
   move: {
     overlapMs: 3000,
-    pollMs: 50,
+    pollMs: 100,
     videoMs: 4000,
     audioMs: 1500,
     keepOldMs: 10_000,

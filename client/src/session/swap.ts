@@ -25,13 +25,18 @@ export async function untilSwappable({
   isVoid,
 }: Swap): Promise<void> {
   const patience = next.announced.kind === 'video' ? timing.videoMs : timing.audioMs;
-  let seen = shown ? await shown.progress() : 0;
+  const startedAt = performance.now();
+  let seen: number | undefined;
   let movedAt = 0;
-  for (let waited = 0; !isVoid() && !isStill(); waited += timing.pollMs) {
+  while (!isVoid() && !isStill()) {
+    const waited = performance.now() - startedAt;
     if ((await next.progress()) > 0 || waited >= timing.keepOldMs) return;
-    const now = shown && !shown.gone ? await shown.progress() : seen;
-    if (now > seen) movedAt = waited;
-    seen = now;
+    // Reading numbers costs time: the old ones matter only towards the end.
+    if (waited >= patience - timing.stalledMs) {
+      const now = shown && !shown.gone ? await shown.progress() : 0;
+      if (seen !== undefined && now > seen) movedAt = waited;
+      seen = now;
+    }
     if (waited >= patience && waited - movedAt >= timing.stalledMs) return;
     await sleep(timing.pollMs);
   }

@@ -32,8 +32,9 @@ export async function until(
   isSo: () => boolean,
   { pollMs, timeoutMs }: { pollMs: number; timeoutMs: number },
 ): Promise<boolean> {
-  for (let waited = 0; !isSo(); waited += pollMs) {
-    if (waited >= timeoutMs) return false;
+  const end = performance.now() + timeoutMs;
+  while (!isSo()) {
+    if (performance.now() >= end) return false;
     await sleep(pollMs);
   }
   return true;
