@@ -273,7 +273,7 @@ export const sessionMethods = {
  */
 export const replacedTransport = z.object({ replaces: id.optional() });
 
-export type SessionMethod = keyof typeof sessionMethods;
+type SessionMethod = keyof typeof sessionMethods;
 export type SessionRequest<M extends SessionMethod> = z.output<
   (typeof sessionMethods)[M]['request']
 >;

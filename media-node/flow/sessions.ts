@@ -224,7 +224,7 @@ export function producerRouterOf(ctx: NodeContext, { binding }: Session): LiveRo
 }
 
 /** The router that the peer watches from. @throws {ApiError} `room_not_ready` when that side is bound to none */
-export function consumerRouterOf({ binding }: Session): RouterAddress {
+function consumerRouterOf({ binding }: Session): RouterAddress {
   if (!binding.consumerRouter) throw unbound('its watching side');
   return binding.consumerRouter;
 }

@@ -35,7 +35,7 @@ export interface RoomPeer {
   replicaUrl: string;
 }
 
-export interface JoinDetails {
+interface JoinDetails {
   displayName: string;
   device: Device;
   rtpCapabilities?: RtpCapabilities | undefined;

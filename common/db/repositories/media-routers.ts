@@ -9,7 +9,7 @@ import { MediaPeerModel, MediaRoomModel, MediaRouterModel, MediaWorkerModel } fr
 /** A router with the node that has it. */
 export type RouterRow = RouterAddress;
 
-export interface WorkerRow extends NodeAddress {
+interface WorkerRow extends NodeAddress {
   podName: string;
   pool: string;
   role: NodeRole;
@@ -18,7 +18,7 @@ export interface WorkerRow extends NodeAddress {
 }
 
 /** A peer that is bound to a router on one of its sides. */
-export interface BoundPeer {
+interface BoundPeer {
   mediaPeerId: string;
   replicaUrl: string;
   routerId: string;

@@ -18,8 +18,7 @@ import { createMediaPeers } from './media-peers.ts';
 import { createMediaRouters, createMediaWorkers, nodeOf, type RouterRow } from './media-routers.ts';
 import { createMediaSweep } from './media-sweep.ts';
 
-export type { JoinDetails, PeerBinding, PeerTransport, RoomPeer } from './media-peers.ts';
-export type { WorkerRow } from './media-routers.ts';
+export type { PeerBinding, PeerTransport, RoomPeer } from './media-peers.ts';
 export type { LiveTable, MissingConsumer, PeerSides } from './media-sweep.ts';
 
 /** A peer's transport that receives, with all that the consume flow needs to know. */
