@@ -15,7 +15,7 @@ export interface Blow {
   hits: (page: string, watched: string) => boolean;
 }
 
-export interface FaultContext {
+interface FaultContext {
   platform: Platform;
   /** The room of the pages. */
   room: string;

@@ -25,8 +25,6 @@ export interface MediaNode {
   status: NodeStatus;
 }
 
-export type PoolSpec = MediaWorker['spec'];
-
 /** What can be cut between clients and signaling. */
 export interface Ingress {
   /** Resets every connection. */

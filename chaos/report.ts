@@ -63,7 +63,7 @@ const row = (clients: string, { kind, events, hit, all }: GapSummary): string[] 
 ];
 
 /** The table of gaps, in milliseconds, as the documentation has it. */
-export const gapTable = ({ clients, gaps }: Pick<ChaosReport, 'clients' | 'gaps'>): string =>
+const gapTable = ({ clients, gaps }: Pick<ChaosReport, 'clients' | 'gaps'>): string =>
   table(
     [
       ...['fault', 'clients', 'events', 'pages hit'],
