@@ -8,6 +8,7 @@ import { createLocalObjects } from '../../operator/local/cluster.ts';
 import { Collection, mergeMap, type NewObject, type Stored } from '../../operator/local/store.ts';
 import type { SimulatedProcess } from './process.ts';
 import { time } from './time.ts';
+import { toError } from './to-error.ts';
 
 /** What an API server does to the next calls. */
 export type ApiFault = 'refuse' | 'lose answer';
@@ -96,7 +97,7 @@ export class SimulatedKubernetes {
           const answer = work();
           time.schedule(latency(), () => resolve(answer));
         } catch (error) {
-          time.schedule(latency(), () => reject(error as Error));
+          time.schedule(latency(), () => reject(toError(error)));
         }
       });
     });
@@ -184,7 +185,7 @@ export class SimulatedKubernetes {
         unsubscribe();
         settle();
       };
-      const fail = (error: Error): void => end(() => reject(error));
+      const fail = (error: Error): void => end(() => reject(toError(error)));
       const missed = this.#away ? undefined : collection.since(version);
       if (!missed || signal.aborted) {
         reject(unavailable());

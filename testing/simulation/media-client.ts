@@ -259,7 +259,7 @@ export class SimulatedPerson {
           ...{ mid: track, encodings: [{ ssrc: track.length }] },
           codecs: [{ mimeType: `${track}/any`, clockRate: 90_000, payloadType: 96 }],
         },
-      } as unknown as PeerRequestInput<'produce'>);
+      });
       published.set(track, producerId);
     }
   }

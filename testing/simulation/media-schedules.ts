@@ -1,11 +1,17 @@
 import fc from 'fast-check';
 
-import { assertUnreachable } from '../../common/errors.ts';
 import type { Track } from './media-client.ts';
 import { podNames, SimulatedMediaWorld } from './media-world.ts';
 import type { SimulatedTransport } from './mediasoup.ts';
 import type { Mishap } from './network.ts';
-import { lateMs, schedules, settleWorld, type Schedule } from './schedule.ts';
+import {
+  lateMs,
+  schedules,
+  settleForGood,
+  settleWorld,
+  type Does,
+  type Schedule,
+} from './schedule.ts';
 import { time } from './time.ts';
 
 /** What happens to media nodes, and to the people whose media they carry. */
@@ -65,7 +71,7 @@ const action: fc.Arbitrary<MediaAction> = fc.oneof(
   }),
 );
 
-export const mediaSchedules = schedules(action, { maxSteps: 14, maxPauseMs: 3_000 });
+export const mediaSchedules = schedules(action, { maxSteps: 10, maxPauseMs: 2_000 });
 
 /** @throws {ScheduleFailure} for what must not be, ever or in the end */
 export async function runMediaSchedule({ seed, steps }: Schedule<MediaAction>): Promise<void> {
@@ -81,74 +87,55 @@ export async function runMediaSchedule({ seed, steps }: Schedule<MediaAction>): 
   }
   world.heal();
   await time.advance(lateMs);
-  await settleWorld(world);
+  await settleForGood(world);
 }
 
 function act(world: SimulatedMediaWorld, action: MediaAction): void {
-  const { network, store } = world;
-  switch (action.do) {
-    case 'crash':
-      return world.crash(action.node);
-    case 'worker dies':
-      return world.node(action.node)?.workers[0]?.die();
-    case 'stop': {
-      const process = world.node(action.node)?.process;
-      process?.stop();
-      time.schedule(action.forMs, () => process?.resume());
-      return;
-    }
-    case 'close router':
-      return world.closeRouter(action.router);
-    case 'cut':
-      network.cut(action.from, action.to);
-      time.schedule(action.forMs, () => network.mend(action.from, action.to));
-      return;
-    case 'store away':
-      store.away = true;
-      time.schedule(action.forMs, () => {
-        store.away = false;
-      });
-      return;
-    case 'store answers lost':
-      store.lostAnswers = action.times;
-      return;
-    case 'mishap':
-      return network.disturb(action);
-    case 'come':
-    case 'leave':
-    case 'lose ICE':
-    case 'publish':
-    case 'unpublish':
-    case 'pause':
-    case 'resume':
-      return actOnPerson(world, action);
-    default:
-      return assertUnreachable(action);
-  }
+  const does: Does<MediaAction> = { ...faultsOf(world), ...wishesOf(world) };
+  (does[action.do] as (what: MediaAction) => void)(action);
 }
 
 type PersonAction = Extract<MediaAction, { person: string }>;
 
-function actOnPerson(world: SimulatedMediaWorld, action: PersonAction): void {
-  const person = world.person(action.person, rooms[action.person] ?? '');
-  switch (action.do) {
-    case 'come':
-      return person.come();
-    case 'leave':
-      return person.leave();
-    case 'publish':
-      return person.set(action.track, true);
-    case 'unpublish':
-      return person.set(action.track, false);
-    case 'pause':
-      return void person.setPaused(action.track, true);
-    case 'resume':
-      return void person.setPaused(action.track, false);
-    case 'lose ICE':
-      return loseIce(world, person.connection?.receivingId ?? '');
-    default:
-      return assertUnreachable(action);
-  }
+function faultsOf(world: SimulatedMediaWorld): Does<Exclude<MediaAction, PersonAction>> {
+  const { network, store } = world;
+  return {
+    crash: ({ node: name }) => world.crash(name),
+    'worker dies': ({ node: name }) => world.node(name)?.workers[0]?.die(),
+    stop: ({ node: name, forMs: ms }) => {
+      const process = world.node(name)?.process;
+      process?.stop();
+      time.schedule(ms, () => process?.resume());
+    },
+    'close router': ({ router }) => world.closeRouter(router),
+    cut: ({ from, to, forMs: ms }) => {
+      network.cut(from, to);
+      time.schedule(ms, () => network.mend(from, to));
+    },
+    'store away': ({ forMs: ms }) => {
+      store.away = true;
+      time.schedule(ms, () => {
+        store.away = false;
+      });
+    },
+    'store answers lost': ({ times: count }) => {
+      store.lostAnswers = count;
+    },
+    mishap: (rule) => network.disturb(rule),
+  };
+}
+
+function wishesOf(world: SimulatedMediaWorld): Does<PersonAction> {
+  const of = ({ person: name }: PersonAction) => world.person(name, rooms[name] ?? '');
+  return {
+    come: (action) => of(action).come(),
+    leave: (action) => of(action).leave(),
+    publish: (action) => of(action).set(action.track, true),
+    unpublish: (action) => of(action).set(action.track, false),
+    pause: (action) => void of(action).setPaused(action.track, true),
+    resume: (action) => void of(action).setPaused(action.track, false),
+    'lose ICE': (action) => loseIce(world, of(action).connection?.receivingId ?? ''),
+  };
 }
 
 function loseIce({ nodes }: SimulatedMediaWorld, transportId: string): void {

@@ -4,6 +4,7 @@ import type { NodeAddress, RouterAddress } from '../../common/wire/media-node.ts
 import type { Direction, Grants } from '../../common/wire/peer.ts';
 import type { SimulatedProcess } from './process.ts';
 import { time } from './time.ts';
+import { toError } from './to-error.ts';
 
 interface Timed {
   id: string;
@@ -89,7 +90,7 @@ export class SimulatedStore {
           if (isLost) this.lostAnswers--;
           time.schedule(time.between(0, 4), () => (isLost ? fail() : resolve(answer)));
         } catch (error) {
-          time.schedule(time.between(0, 4), () => reject(error as Error));
+          time.schedule(time.between(0, 4), () => reject(toError(error)));
         }
       });
     });
@@ -193,7 +194,7 @@ export class SimulatedStore {
     return {
       ...{ transportId: row.id, mediaPeerId: row.mediaPeerId, peerKind: 'WebSocket' },
       ...{ peerId: peer?.peerId ?? '', roomId: peer?.roomId ?? '', grants: grantsOf(peer) },
-      rtpCapabilities: (peer?.rtpCapabilities ?? null) as Receiver['rtpCapabilities'],
+      rtpCapabilities: peer?.rtpCapabilities ?? null,
       replicaUrl: peer?.replicaUrl ?? '',
       router: { routerId: row.routerId, node: this.nodeOf(row.instanceId) },
     };

@@ -1,3 +1,4 @@
+import type { Consumer } from 'mediasoup/types';
 import { pino } from 'pino';
 
 import { parseOrThrow } from '../../common/validate.ts';
@@ -51,7 +52,6 @@ interface Wanted {
 }
 
 export const podNames = ['p', 'c', 'd'] as const;
-export const roomNames = ['red', 'blue'] as const;
 
 /** Media nodes with their own code, on workers, tables and network in memory; the rest of the platform is as short as can be. */
 export class SimulatedMediaWorld {
@@ -289,28 +289,35 @@ export class SimulatedMediaWorld {
       ...ctx.registry.dataConsumers.values(),
     ]);
     const mine = live.filter(({ transport }) => transport.id === connection.receivingId);
-    const found: string[] = [];
     const watched = mine.map(({ source }) => source.id);
-    for (const id of wanted)
-      if (watched.filter((one) => one === id).length !== 1)
-        found.push(`${name} has ${watched.filter((one) => one === id).length} consumers of ${id}`);
+    const found = wanted
+      .map((id) => ({ id, count: watched.filter((one) => one === id).length }))
+      .filter(({ count }) => count !== 1)
+      .map(({ id, count }) => `${name} has ${count} consumers of ${id}`);
     for (const id of watched)
       if (!wanted.includes(id)) found.push(`${name} has a consumer of ${id}, which nobody has`);
     const known = [...connection.consumers].map(([id, producerId]) => `${id} of ${producerId}`);
     const real = mine.map(({ id, source }) => `${id} of ${source.id}`);
-    for (const one of known) if (!real.includes(one)) found.push(`${name} believes in ${one}`);
-    for (const one of real) if (!known.includes(one)) found.push(`${name} was not told of ${one}`);
-    for (const { source, consumer } of mine)
-      if ('producerPaused' in consumer && !this.#agrees(source.id, consumer.producerPaused))
-        found.push(`${name} has another pause than ${source.id}`);
-    for (const [track, id] of connection.published)
-      if (
-        !this.nodes.some(
-          ({ ctx: { registry } }) => registry.producers.has(id) || registry.dataProducers.has(id),
+    return [
+      ...found,
+      ...known.filter((one) => !real.includes(one)).map((one) => `${name} believes in ${one}`),
+      ...real.filter((one) => !known.includes(one)).map((one) => `${name} was not told of ${one}`),
+      ...mine
+        .filter((one) => 'producerPaused' in one.consumer)
+        .filter(
+          ({ source, consumer }) => !this.#agrees(source.id, (consumer as Consumer).producerPaused),
         )
-      )
-        found.push(`${name}'s ${track} ${id} is gone`);
-    return found;
+        .map(({ source }) => `${name} has another pause than ${source.id}`),
+      ...[...connection.published]
+        .filter(([, id]) => !this.#isOrigin(id))
+        .map(([track, id]) => `${name}'s ${track} ${id} is gone`),
+    ];
+  }
+
+  #isOrigin(id: string): boolean {
+    return this.nodes.some(
+      ({ ctx: { registry } }) => registry.producers.has(id) || registry.dataProducers.has(id),
+    );
   }
 
   #agrees(producerId: string, paused: boolean): boolean {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 
 import { newUuid } from './ids.ts';
 import { time } from './time.ts';
+import { toError } from './to-error.ts';
 
 /**
  * mediasoup without media: its objects with what its documentation and its code say of their life. A call takes a moment in
@@ -9,8 +10,8 @@ import { time } from './time.ts';
  * producer is told by the worker a moment later. What is made on a transport that is closed while its answer is on the way
  * stays open for good, and what a worker tells of an object that is not known here yet is lost, as in mediasoup.
  */
-export class WorkerClosedError extends Error {}
-export class NotFoundError extends Error {}
+class WorkerClosedError extends Error {}
+class NotFoundError extends Error {}
 
 const latency = (): number => time.between(0, 3);
 
@@ -33,7 +34,7 @@ class Channel {
           const answer = work();
           time.schedule(latency(), () => resolve(answer));
         } catch (error) {
-          time.schedule(latency(), () => reject(error as Error));
+          time.schedule(latency(), () => reject(toError(error)));
         }
       });
     });

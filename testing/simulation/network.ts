@@ -11,7 +11,7 @@ export interface Request {
 }
 
 /** Answers with the body of a 200; an {@link ApiError} that it throws becomes the answer of its code. */
-export type Handler = (request: Request) => Promise<unknown>;
+type Handler = (request: Request) => Promise<unknown>;
 
 interface Server {
   process: SimulatedProcess;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { Counter, Histogram, Registry } from 'prom-client';
 
 import { createMediaNodeClient } from '../../common/clients/media-node.ts';
+import type { HasMeta, Informer } from '../../common/kubernetes/informer.ts';
 import type { ServiceMetrics } from '../../common/service/metrics.ts';
 import type { Cluster } from '../../operator/cluster.ts';
 import type { OperatorConfig } from '../../operator/config.ts';
@@ -35,7 +36,7 @@ export interface OperatorSurroundings {
 }
 
 /** Without Node's own figures, which have nothing to do with a simulation. */
-export function simulatedMetrics(): ServiceMetrics {
+function simulatedMetrics(): ServiceMetrics {
   const registry = new Registry();
   const shared = { help: 'as the service has it', registers: [registry] };
   return {
@@ -65,7 +66,8 @@ export async function runOperator(
   const informers = createInformers({
     ...{ config: config.kubernetes!, client, metrics: noKubernetesMetrics, logger },
   });
-  for (const informer of Object.values(informers)) informer.start();
+  const all = Object.values(informers) as Informer<HasMeta>[];
+  for (const informer of all) informer.start();
   const shared = { client, informers, fieldManager: 'operator' };
   const machines = readerOf(informers.nodes);
   const cluster: Cluster = {
@@ -103,7 +105,7 @@ export async function runOperator(
   const deps: OperatorDeps = {
     ...{ cluster, monitor, ledger, sweeper, nodeClient, config, metrics, clock, logger },
   };
-  await Promise.all(Object.values(informers).map(({ whenSynced }) => whenSynced));
+  await Promise.all(all.map(({ whenSynced }) => whenSynced));
   startManager(deps);
   audit.start();
   return deps;

@@ -304,25 +304,29 @@ export class SimulatedOperatorWorld {
     for (const placement of now)
       if (!before.some(({ routerId }) => routerId === placement.routerId))
         this.#checkNew(placement, note);
-    const least = { Producer: spec.producers.routers, Consumer: spec.consumers.routers };
-    for (const old of before) {
-      if (old.state !== 'Ready' || metadata.deletionTimestamp) continue;
-      const kept = now.find(({ routerId }) => routerId === old.routerId);
-      if (kept && kept.state !== 'Draining') continue;
-      const node = this.instances.get(old.instanceId);
-      const rest = now.filter((one) => one.state !== 'Draining');
-      const isSurplus = (['Producer', 'Consumer'] as const)
-        .filter((side) => serves(old, side))
-        .every(
-          (side) =>
-            rest.filter((one) => serves(one, side)).length >= least[side] &&
-            before.filter((one) => one.state !== 'Draining' && serves(one, side)).length >
-              least[side],
-        );
-      if (node && !isSurplus && !this.#hasReason(node))
-        note(`${old.routerId} on ${old.instanceId} was moved without a reason`);
-    }
+    for (const old of before)
+      if (old.state === 'Ready' && !metadata.deletionTimestamp)
+        this.#checkMoved(old, { before, now, spec }, note);
     this.#checkCapacity(note);
+  }
+
+  /** What serves goes for a reason alone, or where there is one more than wanted. */
+  #checkMoved(
+    old: Placement,
+    { before, now, spec }: { before: Placement[]; now: Placement[]; spec: MediaRoom['spec'] },
+    note: (text: string) => void,
+  ): void {
+    const isActive = ({ state }: Placement): boolean => state !== 'Draining';
+    if (now.some((one) => one.routerId === old.routerId && isActive(one))) return;
+    const least = { Producer: spec.producers.routers, Consumer: spec.consumers.routers };
+    const count = (all: Placement[], side: 'Producer' | 'Consumer'): number =>
+      all.filter((one) => isActive(one) && serves(one, side)).length;
+    const isSurplus = (['Producer', 'Consumer'] as const)
+      .filter((side) => serves(old, side))
+      .every((side) => count(now, side) >= least[side] && count(before, side) > least[side]);
+    const node = this.instances.get(old.instanceId);
+    if (node && !isSurplus && !this.#hasReason(node))
+      note(`${old.routerId} on ${old.instanceId} was moved without a reason`);
   }
 
   #checkNew({ routerId, instanceId }: Placement, note: (text: string) => void): void {
@@ -380,15 +384,18 @@ export class SimulatedOperatorWorld {
       found.push(`pool ${name} is not ready`);
     if (status?.observedGeneration !== metadata.generation)
       found.push(`pool ${name} was not looked at since it changed`);
-    for (const pod of pods) {
-      if (mediaContainer(pod).image !== (spec.image ?? config.pods.image))
-        found.push(`${pod.metadata.name} is outdated`);
-      const node = this.nodeIn(pod.metadata.name);
-      if (!node) found.push(`nothing runs in ${pod.metadata.name}`);
-      if (drainingSince(pod) !== undefined) found.push(`${pod.metadata.name} still drains`);
-      if (node && node.state !== 'Ready') found.push(`${node.instanceId} is ${node.state}`);
-    }
-    return found;
+    const image = spec.image ?? config.pods.image;
+    return [...found, ...pods.flatMap((pod) => this.#podDifferences(pod, image))];
+  }
+
+  #podDifferences(pod: Pod, image: string): string[] {
+    const { name } = pod.metadata;
+    const node = this.nodeIn(name);
+    return [
+      ...(mediaContainer(pod).image === image ? [] : [`${name} is outdated`]),
+      ...(drainingSince(pod) === undefined ? [] : [`${name} still drains`]),
+      ...(node?.state === 'Ready' ? [] : [`the node in ${name} is ${node?.state ?? 'gone'}`]),
+    ];
   }
 
   #roomDifferences(room: MediaRoom): string[] {
@@ -399,32 +406,40 @@ export class SimulatedOperatorWorld {
     const found: string[] = [];
     if (status?.observedGeneration !== metadata.generation)
       found.push(`room ${name} was not looked at since it changed`);
-    for (const { routerId, state, instanceId } of placements) {
-      const node = this.instances.get(instanceId);
-      if (state !== 'Ready') found.push(`${routerId} is ${state}`);
-      if (!node || node.process.ended)
-        found.push(`${routerId} is on ${instanceId}, which has ended`);
-      else if (node.routers.get(routerId)?.roomId !== name)
-        found.push(`${routerId} is not on ${instanceId}`);
-    }
-    for (const side of ['Producer', 'Consumer'] as const) {
-      const wanted = (side === 'Producer' ? spec.producers : spec.consumers).routers;
-      const has = placements.filter((placement) => serves(placement, side)).length;
-      const isSpare = placements.some(({ role }) => role === side) && has > wanted;
-      if (isSpare) found.push(`room ${name} has ${has} ${side} routers, not ${wanted}`);
-      if (has < wanted && this.#hasPlace(side, placements))
-        found.push(
-          `room ${name} has ${has} ${side} routers, not ${wanted}, though there is a place`,
-        );
-      if (
-        has > 0 &&
-        placements.length > 0 &&
-        !isConditionTrue(status?.conditions, 'Ready') &&
-        this.#servesBoth(placements)
-      )
-        found.push(`room ${name} is not Ready`);
-    }
-    return found;
+    if (!isConditionTrue(status?.conditions, 'Ready') && this.#servesBoth(placements))
+      found.push(`room ${name} is not Ready`);
+    return [
+      ...found,
+      ...placements.flatMap((placement) => this.#placementDifferences(name, placement)),
+      ...(['Producer', 'Consumer'] as const).flatMap((side) =>
+        this.#sideDifferences(name, side, {
+          placements,
+          wanted: (side === 'Producer' ? spec.producers : spec.consumers).routers,
+        }),
+      ),
+    ];
+  }
+
+  #placementDifferences(room: string, { routerId, state, instanceId }: Placement): string[] {
+    const node = this.instances.get(instanceId);
+    const found = state === 'Ready' ? [] : [`${routerId} is ${state}`];
+    if (!node || node.process.ended)
+      return [...found, `${routerId} is on ${instanceId}, which has ended`];
+    if (node.routers.get(routerId)?.roomId === room) return found;
+    return [...found, `${routerId} is not on ${instanceId}`];
+  }
+
+  #sideDifferences(
+    room: string,
+    side: 'Producer' | 'Consumer',
+    { placements, wanted }: { placements: readonly Placement[]; wanted: number },
+  ): string[] {
+    const has = placements.filter((placement) => serves(placement, side)).length;
+    const what = `room ${room} has ${has} ${side} routers, not ${wanted}`;
+    if (has > wanted && placements.some(({ role }) => role === side)) return [what];
+    if (has < wanted && this.#hasPlace(side, placements))
+      return [`${what}, though there is a place`];
+    return [];
   }
 
   #servesBoth(placements: readonly Placement[]): boolean {

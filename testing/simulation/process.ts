@@ -1,5 +1,6 @@
 import type { Clock } from '../../operator/runtime/clock.ts';
 import { time } from './time.ts';
+import { toError } from './to-error.ts';
 
 /**
  * A process of the simulation: whatever reaches code under test from outside, as an answer, a call or a timer, is delivered
@@ -59,7 +60,7 @@ export class SimulatedProcess {
     return new Promise((resolve, reject) => {
       promise.then(
         (value) => this.deliver(() => resolve(value)),
-        (error: unknown) => this.deliver(() => reject(error as Error)),
+        (error: unknown) => this.deliver(() => reject(toError(error))),
       );
     });
   }

@@ -11,8 +11,19 @@ export interface Schedule<Action> {
   steps: Step<Action>[];
 }
 
+type Of<Action, Name> = Action extends { do: infer Names }
+  ? Name extends Names
+    ? Action
+    : never
+  : never;
+
+/** What each kind of action does. */
+export type Does<Action extends { do: string }> = {
+  [Name in Action['do']]: (action: Of<Action, Name>) => void;
+};
+
 /** A schedule did not end well. */
-export class ScheduleFailure extends Error {
+class ScheduleFailure extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join('\n'));
     this.name = 'ScheduleFailure';
@@ -20,7 +31,7 @@ export class ScheduleFailure extends Error {
 }
 
 /** One number for the whole run: `SIMULATION_SEED` repeats one that was printed. */
-export const seed = Number(process.env['SIMULATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = Number(process.env['SIMULATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** How many schedules a layer runs: its share, times `SIMULATION_RUNS` in percent. */
 export const runsOf = (share: number): number =>
@@ -93,22 +104,18 @@ export interface Judged {
 }
 
 /** How long what was sent during a fault may still be under way, in milliseconds. */
-export const lateMs = 5_000;
+export const lateMs = 4_000;
 /** How long a world may take to come in order once nothing is in its way, in milliseconds. */
 const recoveryMs = 120_000;
 /** How long it must stay so. */
-const calmMs = 8_000;
+const calmMs = 5_000;
 
 /** @throws {ScheduleFailure} for what must never be */
 export function checkWorld({ violations }: Judged): void {
   if (violations.length > 0) throw new ScheduleFailure(violations);
 }
 
-/**
- * Waits until a world is in order, and sees that it stays so.
- *
- * @throws {ScheduleFailure} with what is not in order
- */
+/** Waits until a world is in order. @throws {ScheduleFailure} with what is not */
 export async function settleWorld(world: Judged): Promise<void> {
   const end = time.now() + recoveryMs;
   let left: string[];
@@ -119,6 +126,11 @@ export async function settleWorld(world: Judged): Promise<void> {
   checkWorld(world);
   if (left.length > 0)
     throw new ScheduleFailure([`in disorder after ${recoveryMs / 1_000} s:`, ...left]);
+}
+
+/** The same, and sees that it stays so. */
+export async function settleForGood(world: Judged): Promise<void> {
+  await settleWorld(world);
   await time.advance(calmMs);
   checkWorld(world);
   const again = world.differences();
