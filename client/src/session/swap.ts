@@ -33,7 +33,7 @@ export async function untilSwappable({
     if ((await next.progress()) > 0 || waited >= timing.keepOldMs) return;
     // Reading numbers costs time: the old ones matter only towards the end.
     if (waited >= patience - timing.stalledMs) {
-      const now = shown && !shown.gone ? await shown.progress() : 0;
+      const now = await progressOf(shown);
       if (seen !== undefined && now > seen) movedAt = waited;
       seen = now;
     }
@@ -41,3 +41,7 @@ export async function untilSwappable({
     await sleep(timing.pollMs);
   }
 }
+
+/** One that the server closed does not move any more, whatever it still shows. */
+const progressOf = async (feed: Feed | undefined): Promise<number> =>
+  feed && !feed.gone ? feed.progress() : 0;
