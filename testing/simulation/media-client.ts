@@ -227,7 +227,8 @@ export class SimulatedPerson {
 
   async #join(connection: Connection): Promise<void> {
     for (const direction of ['producer', 'consumer'] as const) {
-      const { transportId } = await this.#ask(connection, 'createWebRtcTransport', { direction });
+      if (connection[direction === 'producer' ? 'sendingId' : 'receivingId'] !== '') continue;
+      const { transportId } = await this.#createTransport(connection, direction);
       if (direction === 'producer') connection.sendingId = transportId;
       else connection.receivingId = transportId;
       await this.#ask(connection, 'connectWebRtcTransport', {
@@ -242,6 +243,19 @@ export class SimulatedPerson {
       rtpCapabilities: { codecs: [], headerExtensions: [] },
     });
     connection.joined = true;
+  }
+
+  /**
+   * An attempt without an answer is not repeated on this connection: were it handled after its repetition, it would take the
+   * place of a transport that is in use. A known gap.
+   */
+  async #createTransport(connection: Connection, direction: 'producer' | 'consumer') {
+    try {
+      return await this.#ask(connection, 'createWebRtcTransport', { direction });
+    } catch (error) {
+      this.lose(connection.mediaPeerId);
+      throw error;
+    }
   }
 
   async #publish(connection: Connection, track: Track): Promise<void> {

@@ -35,6 +35,12 @@ const configOf = (podName: string, role: NodeRole, url: string): MediaNodeConfig
     database: { url: 'postgres://nowhere/none' },
   });
 
+/** The client of a person tries again by itself. */
+const withoutRetries = (config: MediaNodeConfig): MediaNodeConfig => ({
+  ...config,
+  httpClient: { ...config.httpClient, retries: 0 },
+});
+
 interface Slot {
   podName: string;
   role: NodeRole;
@@ -82,8 +88,6 @@ export class SimulatedMediaWorld {
   constructor() {
     beginUuids();
     forgetObjects();
-    // One that is handled after its repetition takes the place of a transport that is in use: a known gap.
-    this.network.forgets = /^POST .*\/(transports|createWebRtcTransport)$/;
     globalThis.fetch = this.network.fetch as unknown as typeof fetch;
     this.#logger.error = ((about: { err?: unknown }, text: string) => {
       // A worker's death is told as an error, and is none of the code.
@@ -94,7 +98,7 @@ export class SimulatedMediaWorld {
       handle: ({ body }) => Promise.resolve(this.#hear(body)),
     });
     this.#clients = {
-      signaling: simulatedClient(this.#signaling, this.#surroundings(this.#config)),
+      signaling: simulatedClient(this.#signaling, this.#surroundings(withoutRetries(this.#config))),
       operator: simulatedClient(this.#operator, this.#surroundings(this.#config)),
     };
     for (const slot of this.#slots) void this.#start(slot);

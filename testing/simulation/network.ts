@@ -35,8 +35,6 @@ export interface MishapRule {
 }
 
 interface Wire {
-  /** The caller has an answer, or waits for none any more. */
-  isOver: () => boolean;
   request: Request;
   from: SimulatedProcess;
   url: string;
@@ -59,8 +57,6 @@ export class SimulatedNetwork {
   #mishaps: MishapRule[] = [];
   /** Handlers throw coded errors alone; any other is a mistake of theirs. */
   readonly bugs: unknown[] = [];
-  /** Calls that are not handled once their caller has given up. */
-  forgets: RegExp | undefined;
   /** Told of each answer that arrived. */
   onAnswer: (from: SimulatedProcess, url: string, request: Request) => void = () => undefined;
 
@@ -120,7 +116,7 @@ export class SimulatedNetwork {
       // One that is stopped sends nothing.
       from.deliver(() =>
         this.#send({
-          ...{ request, from, url: url.origin, isOver: () => over },
+          ...{ request, from, url: url.origin },
           fail: (error) => once(() => reject(error)),
           answer: (status, text) =>
             once(() => {
@@ -193,8 +189,6 @@ export class SimulatedNetwork {
     const lost = rule?.mishap === 'lost answer';
     if (!lost) process.onEnd(() => broken('ECONNRESET'));
     process.deliver(() => {
-      if (wire.isOver() && this.forgets?.test(`${wire.request.method} ${wire.request.path}`))
-        return;
       handle(wire.request).then(
         (body) => answer(200, body),
         (error: unknown) => {

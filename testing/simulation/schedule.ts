@@ -30,8 +30,8 @@ class ScheduleFailure extends Error {
   }
 }
 
-/** One number for the whole run: `SIMULATION_SEED` repeats one that was printed. */
-const seed = Number(process.env['SIMULATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** One number for the whole run: `SIMULATION_SEED` sets another, for schedules that were never tried or one that was printed. */
+const seed = Number(process.env['SIMULATION_SEED'] ?? 1);
 
 /** How many schedules a layer runs: its share, times `SIMULATION_RUNS` in percent. */
 export const runsOf = (share: number): number =>
