@@ -27,12 +27,12 @@ const media: Record<string, Schedule<MediaAction>> = {
   'a watcher hears of the end of a consumer whose producer’s row went first': {
     seed: 0,
     steps: [
-      { afterMs: 0, do: 'cut', from: 'p', to: 'd', forMs: 1508 },
-      { afterMs: 946, do: 'crash', node: 'c' },
-      { afterMs: 1245, do: 'store answers lost', times: 2 },
-      { afterMs: 2614, do: 'cut', from: 'c', to: 'signaling', forMs: 3678 },
-      { afterMs: 2335, do: 'publish', person: 'ann', track: 'video' },
-      { afterMs: 2990, do: 'leave', person: 'cid' },
+      { afterMs: 269, do: 'store answers lost', times: 1 },
+      { afterMs: 841, do: 'cut', from: 'p', to: 'p', forMs: 100 },
+      { afterMs: 901, do: 'store answers lost', times: 3 },
+      { afterMs: 482, do: 'close router', router: 1 },
+      { afterMs: 270, do: 'store answers lost', times: 2 },
+      { afterMs: 388, do: 'mishap', times: 2, route: '/consumer', mishap: 'lost answer' },
     ],
   },
 };
