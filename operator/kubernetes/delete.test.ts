@@ -21,11 +21,18 @@ const closeTimeoutMs = 2000;
 const deletionTimeoutMs = 2000;
 const graceMs = 1000;
 /** Longer than any test: no node is given up for its silence. */
-const patient = { nodes: { intervalMs: 50, timeoutMs: 200, deadAfterMisses: 10_000 } };
+const patient = {
+  nodes: { intervalMs: 50, timeoutMs: 200, deadAfterMs: 600_000, replaceAfterMs: 600_000 },
+};
 /** Given up soon. */
-const strict = { nodes: { intervalMs: 50, timeoutMs: 200, deadAfterMisses: 8 } };
+const strict = {
+  nodes: {
+    ...{ intervalMs: 50, timeoutMs: 200, silentIntervalMs: 200 },
+    ...{ deadAfterMs: 2000, replaceAfterMs: 2000 },
+  },
+};
 /** Within this time a node that does not answer is given up. */
-const deadAfterMs = 8 * 250;
+const deadAfterMs = 2000 + 500;
 
 let controlPlane: ControlPlane;
 let world: KubernetesWorld;
@@ -205,7 +212,9 @@ describe('kubectl delete of a pool', () => {
     const drainTimeoutMs = 2000;
     expect(tookMs).toBeLessThan(drainTimeoutMs + graceMs + slackMs);
     const events = await world.events('MediaWorker', 'consumers');
-    const notes = events.flatMap(({ reason, note }) => (reason === 'DrainDeadlineExceeded' ? [note] : []));
+    const notes = events.flatMap(({ reason, note }) =>
+      reason === 'DrainDeadlineExceeded' ? [note] : [],
+    );
     expect(notes.sort()).toEqual([
       expect.stringContaining('removed consumers-0'),
       expect.stringContaining('removed consumers-1'),
@@ -216,7 +225,9 @@ describe('kubectl delete of a pool', () => {
     await setUp(patient);
     world.kubelets.node('consumers-1').setPeers(7);
     await kubectlDelete('mediaworker/consumers');
-    expect(await noteOf('MediaWorker', 'consumers', 'DrainDeadlineExceeded')).toMatch(/7 peers in 1 rooms/);
+    expect(await noteOf('MediaWorker', 'consumers', 'DrainDeadlineExceeded')).toMatch(
+      /7 peers in 1 rooms/,
+    );
   });
 
   it('ends at once while its pods do not come up', async () => {
