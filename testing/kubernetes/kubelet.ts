@@ -49,7 +49,7 @@ export interface NodeOptions {
   labels?: Record<string, string>;
 }
 
-export interface PodStart {
+interface PodStart {
   pod: Pod;
   hostIP: string;
   addresses: LoopbackAddresses;
