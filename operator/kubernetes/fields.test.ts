@@ -319,7 +319,7 @@ const workerEffects: Record<string, Effect> = {
       await until(
         'a join to make the room',
         async () => {
-          const replica = { publicPort: port } as Parameters<Platform['connect']>[0];
+          const replica = { publicPort: port };
           await platform.connect(replica, { roomId: 'made', peerId: 'ann' });
           return world.exists('mediarooms', 'made');
         },
@@ -342,7 +342,7 @@ const roomEffects: Record<string, Effect> = {
       const [placement] = placementsOf(await world.readyRoom('room'));
       // A media node writes down what routers it has; the simulated ones here have no table.
       await (await platform.node('Both')).putRouter('room', placement?.routerId ?? '');
-      const replica = { publicPort: port } as Parameters<Platform['connect']>[0];
+      const replica = { publicPort: port };
       await platform.connect(replica, { roomId: 'room', peerId: 'ann' });
       await until('her row', async () => (await platform.peerRows()).length === 1, soon);
       expect((await refusalOf({ port, roomId: 'room', peerId: 'bob' })).body).toContain(
