@@ -90,7 +90,9 @@ describe('a rollout', () => {
     expect(podNames().split(',')).toHaveLength(2);
     expect(world.pods.names().map(imageOf)).toEqual(['v:2', 'v:2']);
     expect((await noted('DrainStarted')).startsWith('c-')).toBe(true);
-    expect(await noted('DrainStarted')).toContain('the pool has another shape now; 1 peers in 1 rooms');
+    expect(await noted('DrainStarted')).toContain(
+      'the pool has another shape now; 1 peers in 1 rooms',
+    );
   });
 
   it('replaces as many at a time as the surge allows', async () => {
