@@ -310,6 +310,43 @@ const workerEffects: Record<string, Effect> = {
     const reasons = (await world.events('MediaWorker', 'pool')).map(({ note }) => note).join('\n');
     expect(reasons).toContain('3 peers');
   },
+  'spec.drain.maxConcurrentRooms': async () => {
+    const spec = { role: 'Consumer', drain: { timeoutSeconds: 600, maxConcurrentRooms: 1 } };
+    await world.applyPool('p', { role: 'Producer' });
+    await world.applyPool('pool', spec);
+    for (const pool of ['p', 'pool']) await world.readyPool(pool);
+    for (const room of ['a', 'b']) {
+      await world.applyRoom(room);
+      await world.readyRoom(room);
+    }
+    const node = world.kubelets.node('pool-0');
+    node.setPeers(1);
+    await until('the peers', async () => (await world.pool('pool')).status?.peers === 2, soon);
+    await world.applyPool('pool', { ...spec, image: 'example.com/media-node:2' });
+    const leaving = async (): Promise<string[]> => {
+      const rooms = await Promise.all(['a', 'b'].map((room) => world.room(room)));
+      return rooms
+        .filter((room) => placementsOf(room).some(({ state }) => state === 'Draining'))
+        .map(({ metadata }) => metadata.name);
+    };
+    const [first = ''] = await until(
+      'a room to move',
+      async () => {
+        const moving = await leaving();
+        return moving.length > 0 ? moving : undefined;
+      },
+      soon,
+    );
+    const [second = ''] = ['a', 'b'].filter((room) => room !== first);
+    await until(
+      'the drain to be told',
+      async () => (await world.pool('pool')).status?.drainingReplicas === 1,
+      soon,
+    );
+    expect(await leaving()).toEqual([first]);
+    node.setPeers(0, first);
+    await until('the other to move', async () => (await leaving()).includes(second), soon);
+  },
   'spec.rooms.createOnJoin': () =>
     withSignaling(async (platform, port) => {
       await applyBoth();
