@@ -104,7 +104,10 @@ describe('media that flows', () => {
     } finally {
       sender.stop();
     }
-    expect(await platform.count('media_consumer')).toBe(1);
+    const rows = await platform.sql<{ id: string }>(
+      `SELECT id FROM media_consumer WHERE producer_id = '${producerId}'`,
+    );
+    expect(rows).toEqual([{ id: consumerId }]);
     await until(
       'silence, once',
       () =>

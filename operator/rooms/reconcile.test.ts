@@ -157,9 +157,10 @@ describe('MediaRoom', () => {
     world.applyRoom('room');
     await readyRoom('room');
     const old = placements('room').find(({ role }) => role === 'Consumer')!;
-    world.pods.node(old.podName).setPeers(2);
+    const node = world.pods.node(old.podName);
+    node.setPeers(2);
     await until('the peers to be seen', () => world.room('room').status?.peers === 2, soon);
-    world.pods.node(old.podName).state = 'Draining';
+    node.state = 'Draining';
     await until(
       'a second router',
       () =>
@@ -171,12 +172,8 @@ describe('MediaRoom', () => {
       ...{ ...old, state: 'Draining' },
       drainDeadline: expect.stringMatching(/^\d{4}-.*Z$/),
     });
-    world.pods.node(old.podName).setPeers(0);
-    await until(
-      'the old router to be closed',
-      () => world.pods.node(old.podName).routers.size === 0,
-      soon,
-    );
+    node.setPeers(0);
+    await until('the old router to be closed', () => node.routers.size === 0, soon);
     await until('the placement to go', () => placements('room').length === 2, soon);
   });
 
