@@ -105,7 +105,8 @@ describe('media that flows', () => {
       sender.stop();
     }
     const rows = await platform.sql<{ id: string }>(
-      `SELECT id FROM media_consumer WHERE producer_id = '${producerId}'`,
+      'SELECT id FROM media_consumer WHERE producer_id = $1',
+      [producerId],
     );
     expect(rows).toEqual([{ id: consumerId }]);
     await until(
