@@ -6,6 +6,10 @@ export interface Timing {
   requestTimeoutMs: number;
   /** How long a WebSocket may take to open. */
   connectTimeoutMs: number;
+  /** After how long without a word of the server it is asked for one. */
+  keepAliveMs: number;
+  /** How long it may stay silent then, before the connection counts as lost and another one is made. */
+  keepAliveTimeoutMs: number;
   /** How a lost connection is tried again. */
   reconnect: RetryPolicy;
   /** The same, for a request that the server could not serve now, such as a move while a node starts. */
@@ -55,6 +59,8 @@ export interface Timing {
 export const defaultTiming: Timing = {
   requestTimeoutMs: 22_000,
   connectTimeoutMs: 10_000,
+  keepAliveMs: 5000,
+  keepAliveTimeoutMs: 5000,
   reconnect: { tries: 30, minDelayMs: 300, maxDelayMs: 8000, jitter: 1, stableAfterMs: 5000 },
   retry: { tries: 5, minDelayMs: 300, maxDelayMs: 4000, jitter: 0.5, stableAfterMs: 0 },
   ice: { disconnectedMs: 3000, restarts: 3, restartMs: 6000 },

@@ -25,7 +25,10 @@ export const COULD_NOT_JOIN = 'the room could not be joined';
 export interface ConnectionOptions {
   /** The address for a try, with the token to resume with. */
   url: (attempt: number, resumeToken: string | undefined) => string | Promise<string>;
-  timing: Pick<Timing, 'requestTimeoutMs' | 'connectTimeoutMs' | 'reconnect'>;
+  timing: Pick<
+    Timing,
+    'requestTimeoutMs' | 'connectTimeoutMs' | 'keepAliveMs' | 'keepAliveTimeoutMs' | 'reconnect'
+  >;
   handlers: ConnectionHandlers;
 }
 

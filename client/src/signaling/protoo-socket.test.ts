@@ -66,6 +66,8 @@ async function startServer(port = 0) {
 const quick: SocketTimings = {
   requestTimeoutMs: 5000,
   connectTimeoutMs: 5000,
+  keepAliveMs: 60_000,
+  keepAliveTimeoutMs: 5000,
   retry: { tries: 3, minDelayMs: 5, maxDelayMs: 20, jitter: 0.25, stableAfterMs: 60_000 },
 };
 

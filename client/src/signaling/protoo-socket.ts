@@ -15,6 +15,10 @@ export interface SocketTimings {
   requestTimeoutMs: number;
   /** How long a connection may take to open. */
   connectTimeoutMs: number;
+  /** After how long without a word of the server it is asked for one. */
+  keepAliveMs: number;
+  /** How long it may stay silent then, before the connection counts as lost. */
+  keepAliveTimeoutMs: number;
   retry: RetryPolicy;
 }
 
@@ -66,6 +70,7 @@ export class ProtooSocket {
   #closed = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SocketOptions) {
     this.#options = options;
@@ -160,7 +165,7 @@ export class ProtooSocket {
     );
     socket.addEventListener('open', () => {
       clearTimeout(connectTimer);
-      if (this.#socket === socket) this.#opened();
+      if (this.#socket === socket) this.#opened(socket);
     });
     socket.addEventListener('message', (event) => {
       if (this.#socket === socket) this.#received(socket, event.data);
@@ -171,11 +176,27 @@ export class ProtooSocket {
     });
   }
 
-  #opened(): void {
+  #opened(socket: WebSocket): void {
+    this.#heard(socket);
     this.#stableTimer = setTimeout(() => {
       this.#attempt = 0;
     }, this.#timings.retry.stableAfterMs);
     this.#options.handlers.open();
+  }
+
+  /** A proxy may hold this side's connection open long after the server behind it is gone: silence is the only sign. */
+  #heard(socket: WebSocket): void {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => this.#probe(socket), this.#timings.keepAliveMs);
+  }
+
+  /** Any request will do that the server answers by itself. */
+  #probe(socket: WebSocket): void {
+    this.request('getRtcStatsUrl').catch(() => undefined);
+    this.#silenceTimer = setTimeout(
+      () => this.#drop(socket, CLOSE_BROKEN, 'the server is silent'),
+      this.#timings.keepAliveTimeoutMs,
+    );
   }
 
   /** Does not wait for the other side to agree: a dead network would let a closing handshake hang for minutes. */
@@ -224,6 +245,7 @@ export class ProtooSocket {
     this.#socket = undefined;
     this.#address = undefined;
     clearTimeout(this.#stableTimer);
+    clearTimeout(this.#silenceTimer);
     for (const { method, timer, reject } of this.#pending.values()) {
       clearTimeout(timer);
       reject(new RequestError(method, `${method}: ${reason}`));
@@ -232,6 +254,7 @@ export class ProtooSocket {
   }
 
   #received(socket: WebSocket, text: unknown): void {
+    this.#heard(socket);
     const frame = parseFrame(text);
     if (frame?.type === 'response') this.#settle(frame);
     else if (frame?.type === 'notification') {
