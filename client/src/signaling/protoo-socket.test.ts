@@ -115,6 +115,26 @@ describe('ProtooSocket', () => {
     return { socket, opens, retries, ends, notifications, attempts };
   }
 
+  it('makes another connection when the server says nothing, also when asked', async () => {
+    const { opens, retries } = connect({ timings: { keepAliveMs: 30, keepAliveTimeoutMs: 60 } });
+    await opens.next();
+    const { messages } = await fixture.connections.next();
+    expect(await messages.next()).toMatchObject({ request: true, method: 'getRtcStatsUrl' });
+    expect(await retries.next()).toMatchObject({ reason: 'the server is silent' });
+    await opens.next();
+  });
+
+  it('keeps a connection whose server answers when it is asked', async () => {
+    const { socket, opens } = connect({ timings: { keepAliveMs: 20, keepAliveTimeoutMs: 10_000 } });
+    await opens.next();
+    const { socket: far, messages } = await fixture.connections.next();
+    for (let asked = 0; asked < 3; asked++) {
+      const { id } = await messages.next();
+      far.send(JSON.stringify({ response: true, id, ok: true, data: {} }));
+    }
+    expect(socket.connected).toBe(true);
+  });
+
   it('resolves a request with the answer that carries its id', async () => {
     const { socket, opens } = connect({});
     await opens.next();
